@@ -1,0 +1,48 @@
+//! L(x, y) = ½(xy − 1)²: the smallest over-parametrised model, with Γ = {xy = 1}.
+
+use super::Formula;
+use crate::real::Real;
+
+/// L(x, y) = ½(xy − 1)², d = 2. Its minimizers form the hyperbola xy = 1 (theory: Sec. 5; the gradient flow conserves
+/// x² − y²). ∇L = (xy − 1)(y, x).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hyperbola;
+
+impl Formula for Hyperbola {
+    fn dimension(&self) -> usize {
+        2
+    }
+
+    #[inline(always)]
+    fn value<R: Real>(&self, p: &[R]) -> R {
+        R::constant(0.5) * (p[0] * p[1] - R::constant(1.0)).square()
+    }
+
+    #[inline(always)]
+    fn gradient<R: Real>(&self, p: &[R], g: &mut [R]) {
+        let (x, y) = (p[0], p[1]);
+        let r = x.mul_add(y, R::constant(-1.0));
+        g[0] = r * y;
+        g[1] = r * x;
+    }
+
+    #[inline(always)]
+    fn hessian<R: Real>(&self, p: &[R], h: &mut [R]) {
+        let (x, y) = (p[0], p[1]);
+        let off = R::constant(2.0) * x * y - R::constant(1.0);
+        h[0] = y * y;
+        h[1] = off;
+        h[2] = off;
+        h[3] = x * x;
+    }
+
+    #[inline(always)]
+    fn third_contraction<R: Real>(&self, p: &[R], m: &[R], out: &mut [R]) {
+        // ∂xxy L = 2y, ∂xyy L = 2x, all others vanish.
+        let (x, y) = (p[0], p[1]);
+        let two = R::constant(2.0);
+        let off = m[1] + m[2];
+        out[0] = two * (y * off + x * m[3]);
+        out[1] = two * (y * m[0] + x * off);
+    }
+}

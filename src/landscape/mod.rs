@@ -1,0 +1,273 @@
+//! Landscapes: the loss L and the derivatives that the paper's formulas need.
+//!
+//! A landscape is written once as a [`Formula`], generic over the number type. The blanket implementation turns it into
+//! the object-safe [`Landscape`] that ensembles run: the step loop is compiled together with the gradient, and the state
+//! of small problems (d ≤ 4) stays in registers.
+
+mod finite_sum;
+mod hyperbola;
+mod quadratic;
+
+pub use finite_sum::FiniteSum;
+pub use hyperbola::Hyperbola;
+pub use quadratic::QuadraticForm;
+
+use crate::real::{LANES, Lanes, Real};
+use nalgebra::{DMatrix, DVector};
+
+/// A loss and its derivatives, written once for every number type.
+///
+/// Shapes: `x`, gradients and contractions have length d = [`dimension`](Formula::dimension); matrices are d × d, row by
+/// row, symmetric. Outputs are overwritten. Nothing may allocate or panic for finite `x`.
+pub trait Formula: Send + Sync {
+    /// The number of parameters d ≥ 1.
+    fn dimension(&self) -> usize;
+
+    /// L(x).
+    fn value<R: Real>(&self, x: &[R]) -> R;
+
+    /// ∇L(x) into `g`.
+    fn gradient<R: Real>(&self, x: &[R], g: &mut [R]);
+
+    /// ∇²L(x) into `h` (length d², row by row).
+    fn hessian<R: Real>(&self, x: &[R], h: &mut [R]);
+
+    /// ∂²(∇L)(x)\[M\]: the vector with entries Σ_bc ∂_a∂_b∂_c L(x) M_bc, for a symmetric d × d matrix `m`.
+    fn third_contraction<R: Real>(&self, x: &[R], m: &[R], out: &mut [R]);
+
+    /// The per-sample view, for losses that are averages over samples.
+    fn finite_sum(&self) -> Option<&dyn FiniteSum> {
+        None
+    }
+
+    /// A and x* for losses ½(x−x*)ᵀA(x−x*) + c: exact moments exist for them.
+    fn quadratic_form(&self) -> Option<QuadraticForm> {
+        None
+    }
+}
+
+/// The coefficients of one step of any process of the paper:
+/// m ← `decay`·m + `gain`·g, x ← x − `rate`·m.
+///
+/// SGD: (0, 1, η_k). SGDM (Def. 3.3): (β_k, 1−β_k, η_k). SGD-Standard (Def. A.1): (μ_k, 1−τ_k, γ_k).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Coefficients {
+    /// Factor on the old momentum.
+    pub decay: f64,
+    /// Factor on the new gradient.
+    pub gain: f64,
+    /// Learning rate on the new momentum.
+    pub rate: f64,
+}
+
+/// A loss as ensembles use it. Implement [`Formula`] instead: this trait follows from it.
+///
+/// States of several lane groups lie one after the other: coordinate i of group j is `x[j*d + i]`.
+pub trait Landscape: Send + Sync {
+    /// The number of parameters d.
+    fn dimension(&self) -> usize;
+
+    /// L at every path: `values[j]` for group j.
+    fn values(&self, x: &[Lanes], values: &mut [Lanes]);
+
+    /// ∇L at every path, in the layout of `x`.
+    fn gradients(&self, x: &[Lanes], g: &mut [Lanes]);
+
+    /// One optimizer step of every path on the gradient ∇L(x) + `noise` (layout of `x`).
+    ///
+    /// `m` is the momentum in the layout of `x`; empty for processes without memory (`decay` = 0, `gain` = 1).
+    /// `scratch` has length ≥ d.
+    fn descend(
+        &self,
+        step: Coefficients,
+        noise: &[Lanes],
+        x: &mut [Lanes],
+        m: &mut [Lanes],
+        scratch: &mut [Lanes],
+    );
+
+    /// L, ∇L and ∇²L at one point.
+    fn jet(&self, x: &DVector<f64>) -> Jet;
+
+    /// ∂²(∇L)(x)\[M\] at one point, M symmetric.
+    fn third(&self, x: &DVector<f64>, m: &DMatrix<f64>) -> DVector<f64>;
+
+    /// See [`Formula::finite_sum`].
+    fn finite_sum(&self) -> Option<&dyn FiniteSum>;
+
+    /// See [`Formula::quadratic_form`].
+    fn quadratic_form(&self) -> Option<QuadraticForm>;
+}
+
+/// L, ∇L and ∇²L at one point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Jet {
+    /// L(x).
+    pub value: f64,
+    /// ∇L(x), length d.
+    pub gradient: DVector<f64>,
+    /// ∇²L(x), d × d.
+    pub hessian: DMatrix<f64>,
+}
+
+impl<F: Formula> Landscape for F {
+    fn dimension(&self) -> usize {
+        Formula::dimension(self)
+    }
+
+    fn values(&self, x: &[Lanes], values: &mut [Lanes]) {
+        let d = Formula::dimension(self);
+        for (x, v) in x.chunks_exact(d).zip(values) {
+            *v = self.value(x);
+        }
+    }
+
+    fn gradients(&self, x: &[Lanes], g: &mut [Lanes]) {
+        let d = Formula::dimension(self);
+        for (x, g) in x.chunks_exact(d).zip(g.chunks_exact_mut(d)) {
+            self.gradient(x, g);
+        }
+    }
+
+    fn descend(
+        &self,
+        step: Coefficients,
+        noise: &[Lanes],
+        x: &mut [Lanes],
+        m: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        match (Formula::dimension(self), m.is_empty()) {
+            (1, true) => forget::<1, F>(self, step, noise, x),
+            (2, true) => forget::<2, F>(self, step, noise, x),
+            (3, true) => forget::<3, F>(self, step, noise, x),
+            (4, true) => forget::<4, F>(self, step, noise, x),
+            (1, false) => remember::<1, F>(self, step, noise, x, m),
+            (2, false) => remember::<2, F>(self, step, noise, x, m),
+            (3, false) => remember::<3, F>(self, step, noise, x, m),
+            (4, false) => remember::<4, F>(self, step, noise, x, m),
+            (d, _) => {
+                let g = &mut scratch[..d];
+                for (j, x) in x.chunks_exact_mut(d).enumerate() {
+                    self.gradient(x, g);
+                    for (g, &v) in g.iter_mut().zip(&noise[j * d..]) {
+                        *g += v;
+                    }
+                    let m = if m.is_empty() {
+                        &mut []
+                    } else {
+                        &mut m[j * d..(j + 1) * d]
+                    };
+                    step.apply(g, x, m);
+                }
+            }
+        }
+    }
+
+    fn jet(&self, x: &DVector<f64>) -> Jet {
+        let d = Formula::dimension(self);
+        let mut gradient = DVector::zeros(d);
+        let mut hessian = DMatrix::zeros(d, d);
+        self.gradient(x.as_slice(), gradient.as_mut_slice());
+        // Row by row and column by column are the same for a symmetric matrix.
+        Formula::hessian(self, x.as_slice(), hessian.as_mut_slice());
+        Jet {
+            value: self.value(x.as_slice()),
+            gradient,
+            hessian,
+        }
+    }
+
+    fn third(&self, x: &DVector<f64>, m: &DMatrix<f64>) -> DVector<f64> {
+        let mut out = DVector::zeros(Formula::dimension(self));
+        self.third_contraction(x.as_slice(), m.as_slice(), out.as_mut_slice());
+        out
+    }
+
+    fn finite_sum(&self) -> Option<&dyn FiniteSum> {
+        Formula::finite_sum(self)
+    }
+
+    fn quadratic_form(&self) -> Option<QuadraticForm> {
+        Formula::quadratic_form(self)
+    }
+}
+
+impl Coefficients {
+    /// The plain SGD step x ← x − rate·g.
+    pub fn sgd(rate: f64) -> Coefficients {
+        Coefficients {
+            decay: 0.0,
+            gain: 1.0,
+            rate,
+        }
+    }
+
+    /// Moves one or several groups by the given gradients; `m` empty means no memory.
+    #[inline(always)]
+    pub fn apply(self, g: &[Lanes], x: &mut [Lanes], m: &mut [Lanes]) {
+        let rate = Lanes::splat(-self.rate);
+        if m.is_empty() {
+            for (x, &g) in x.iter_mut().zip(g) {
+                *x = rate.mul_add(g, *x);
+            }
+        } else {
+            let (decay, gain) = (Lanes::splat(self.decay), Lanes::splat(self.gain));
+            for ((x, &g), m) in x.iter_mut().zip(g).zip(m) {
+                *m = decay.mul_add(*m, gain * g);
+                *x = rate.mul_add(*m, *x);
+            }
+        }
+    }
+}
+
+/// [`Landscape::descend`] without memory for a fixed small dimension: everything in registers.
+fn forget<const D: usize, F: Formula>(
+    formula: &F,
+    step: Coefficients,
+    noise: &[Lanes],
+    x: &mut [Lanes],
+) {
+    let (x, _) = x.as_chunks_mut::<D>();
+    let (noise, _) = noise.as_chunks::<D>();
+    for (x, v) in x.iter_mut().zip(noise) {
+        let mut g = [Lanes::ZERO; D];
+        formula.gradient(x.as_slice(), g.as_mut_slice());
+        for i in 0..D {
+            g[i] += v[i];
+        }
+        step.apply(&g, x, &mut []);
+    }
+}
+
+/// [`Landscape::descend`] with momentum for a fixed small dimension.
+fn remember<const D: usize, F: Formula>(
+    formula: &F,
+    step: Coefficients,
+    noise: &[Lanes],
+    x: &mut [Lanes],
+    m: &mut [Lanes],
+) {
+    let (x, _) = x.as_chunks_mut::<D>();
+    let (m, _) = m.as_chunks_mut::<D>();
+    let (noise, _) = noise.as_chunks::<D>();
+    for ((x, m), v) in x.iter_mut().zip(m).zip(noise) {
+        let mut g = [Lanes::ZERO; D];
+        formula.gradient(x.as_slice(), g.as_mut_slice());
+        for i in 0..D {
+            g[i] += v[i];
+        }
+        step.apply(&g, x, m);
+    }
+}
+
+/// The same point in every lane.
+pub fn broadcast(x: &[f64]) -> Vec<Lanes> {
+    x.iter().map(|&c| Lanes::splat(c)).collect()
+}
+
+/// Coordinate-by-coordinate copy of lane `lane` of one group.
+pub fn lane_of(x: &[Lanes], lane: usize) -> Vec<f64> {
+    debug_assert!(lane < LANES);
+    x.iter().map(|v| v.to_array()[lane]).collect()
+}

@@ -1,0 +1,302 @@
+//! The result of one scenario: every number that tables and figures show, serialised to `result.json`.
+//!
+//! Times are fast times t = kη unless a name says otherwise. Series run over the save times of their cell.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the layout of `result.json`; raised whenever a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// A number with its uncertainty.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The point estimate.
+    pub value: f64,
+    /// Its standard error; 0 for exact numbers.
+    pub standard_error: f64,
+    /// Lower end of the interval.
+    pub lower: f64,
+    /// Upper end of the interval.
+    pub upper: f64,
+    /// Coverage of the interval, in (0, 1).
+    pub level: f64,
+    /// Number of paths behind it; 0 for exact numbers.
+    pub n: u64,
+}
+
+/// Estimates over the save times of a cell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EstimateSeries {
+    pub value: Vec<f64>,
+    pub standard_error: Vec<f64>,
+    pub lower: Vec<f64>,
+    pub upper: Vec<f64>,
+    pub level: f64,
+    pub n: u64,
+}
+
+/// What the evidence says of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The claim passed a test that was sharp enough to fail it.
+    Consistent,
+    /// The data contradict the claim at the stated level.
+    Refuted,
+    /// The data cannot tell.
+    Inconclusive,
+}
+
+/// Everything that one scenario produced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioResult {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of slowsde that wrote the file.
+    pub version: String,
+    pub scenario: ScenarioInfo,
+    pub processes: Vec<Process>,
+    /// Names of the test functions h, e.g. `x[1]`, `x[1]^2`, `cos(x[1])`, `loss`.
+    pub functions: Vec<String>,
+    /// One entry per learning-rate scale η, largest first.
+    pub cells: Vec<Cell>,
+    pub comparisons: Vec<Comparison>,
+    /// A few whole paths, for two-dimensional landscapes also drawn over the contours.
+    pub sample_paths: Option<SamplePaths>,
+    pub contours: Option<ContourGrid>,
+    /// Facts worth a line in the report: constants of the schedule family, assumptions that fail, exits.
+    pub notes: Vec<String>,
+    pub effort: Effort,
+}
+
+/// Where the result comes from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioInfo {
+    /// File name without extension; also the output folder.
+    pub name: String,
+    pub title: String,
+    /// The claim that is tested, e.g. `Theorem 4.5`.
+    pub claim: String,
+    /// `smoke`, `quick` or `full`.
+    pub profile: String,
+    pub seed: u64,
+    /// The scenario after profile and `--set` were applied, as TOML.
+    pub settings: String,
+    /// Dimension d of the parameters.
+    pub dimension: usize,
+    /// Horizon T in fast time.
+    pub horizon: f64,
+}
+
+/// The kinds of process that run in lock step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessFamily {
+    Sgd,
+    Sgdm,
+    /// SGD-Standard / heavy ball / PyTorch.
+    Standard,
+    /// The coupled trajectory y of Eqs. (9)–(11).
+    Coupled,
+    /// The limiting SDE (51).
+    Sde,
+}
+
+/// One process of the ensemble.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Process {
+    /// Shown in legends and tables, e.g. `SGDM α=0.5`.
+    pub label: String,
+    pub family: ProcessFamily,
+    /// Momentum index, where the process has one.
+    pub alpha: Option<f64>,
+}
+
+/// All ensembles at one η.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cell {
+    pub eta: f64,
+    /// Noise scale σ at this η.
+    pub sigma: f64,
+    /// Steps k = ⌊T/η⌋.
+    pub steps: u64,
+    pub paths: u64,
+    /// Save times t = kη.
+    pub times: Vec<f64>,
+    /// Indexed like [`ScenarioResult::processes`].
+    pub processes: Vec<ProcessSummary>,
+}
+
+/// Statistics of one process at one η.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProcessSummary {
+    /// E h(x_k), indexed like [`ScenarioResult::functions`]. For the SDE these are extrapolated to time step 0.
+    pub means: Vec<EstimateSeries>,
+    /// E h in closed form or by the exact moment recursion, where it exists: `exact[function][time]`.
+    pub exact: Option<Vec<Option<Vec<f64>>>>,
+    /// Standard deviation of h(x_k): `deviations[function][time]`.
+    pub deviations: Vec<Vec<f64>>,
+    /// Correlation matrix of the test functions at the last save time, row by row.
+    pub final_correlation: Vec<f64>,
+    /// Smallest and largest h(x_k) over all paths: `extrema[function][time]`.
+    pub extrema: Vec<Vec<[f64; 2]>>,
+    /// Quantiles of the monitored functions against time.
+    pub quantiles: Vec<QuantileBand>,
+    /// Histograms of the monitored functions at the chosen times.
+    pub histograms: Vec<Histogram>,
+    /// For the SDE: the weak error of its own time stepping, E h(step h) − E h(step h/2), which the extrapolation removed.
+    pub step_error: Option<Vec<EstimateSeries>>,
+    pub failures: Failures,
+}
+
+/// Paths that did not reach the horizon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Failures {
+    /// Paths that became infinite or not a number; they are left out of every later statistic of all processes.
+    pub blow_ups: u64,
+    /// Paths that left the compact set and were stopped where they left it.
+    pub exits: u64,
+    /// The first failing path and its step, for a rerun.
+    pub first: Option<(u64, u64)>,
+}
+
+/// Quantiles of one test function against time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QuantileBand {
+    /// Index into [`ScenarioResult::functions`].
+    pub function: usize,
+    /// Probabilities, increasing, e.g. 0.05, 0.25, 0.5, 0.75, 0.95.
+    pub probabilities: Vec<f64>,
+    /// `values[probability][time]`.
+    pub values: Vec<Vec<f64>>,
+}
+
+/// Counts of one test function at one time in bins of equal width.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Index into [`ScenarioResult::functions`].
+    pub function: usize,
+    /// Fast time.
+    pub time: f64,
+    /// Left edge of the first bin.
+    pub origin: f64,
+    /// Bin width.
+    pub width: f64,
+    pub counts: Vec<u64>,
+    /// Exact law, where it is known to be Gaussian: mean and standard deviation.
+    pub gaussian: Option<(f64, f64)>,
+}
+
+/// "left is a weak approximation of right": one row of the verdict table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Comparison {
+    /// e.g. `sgdm~sgd α=0.5`.
+    pub id: String,
+    /// Indices into [`ScenarioResult::processes`].
+    pub left: usize,
+    pub right: usize,
+    /// Momentum index α of the claim (0 for SGD against the SDE).
+    pub alpha: f64,
+    pub expected: Verdict,
+    pub verdict: Verdict,
+    /// One sentence: why this verdict, with its numbers.
+    pub reason: String,
+    /// The order that the theorem guarantees: (1−α)/2 (Theorem 4.5).
+    pub guaranteed_order: f64,
+    /// The regression is in powers of ε = η^p with this p (1−α; 1 where α = 1).
+    pub epsilon_power: f64,
+    /// Simultaneous coverage of all intervals of this comparison.
+    pub level: f64,
+    /// Largest |limit error| over functions and times, in units of each function's natural scale, with its simultaneous interval.
+    pub limit: Estimate,
+    pub functions: Vec<FunctionCheck>,
+    /// Errors from exact moments alone, without sampling.
+    pub exact: Vec<ExactLadder>,
+}
+
+/// The error of one test function along the ladder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FunctionCheck {
+    /// Index into [`ScenarioResult::functions`].
+    pub function: usize,
+    /// Natural scale of h: its largest standard deviation plus its largest mean displacement over the horizon.
+    pub scale: f64,
+    /// max over save times of |E h(left) − E h(right)|, per η, largest η first.
+    pub errors: Vec<ErrorPoint>,
+    /// Local slopes d log error / d log η between neighbouring η.
+    pub slopes: Vec<SlopePoint>,
+    /// The error extrapolated to η → 0 at the save time where it is largest relative to its interval.
+    pub limit: Estimate,
+    /// Fast time of `limit`.
+    pub limit_time: f64,
+    /// Fitted signed error at that time: Σ_j coefficients[j] ε^j.
+    pub coefficients: Vec<f64>,
+    /// Signed errors at that time along the ladder: what the fit goes through.
+    pub fitted: Vec<ErrorPoint>,
+    /// χ² of the fit per degree of freedom.
+    pub reduced_chi_square: f64,
+}
+
+/// One point of an error curve.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ErrorPoint {
+    pub eta: f64,
+    pub error: Estimate,
+    /// Fast time at which the maximum is attained.
+    pub time: f64,
+    /// What pure noise would show: the expected maximum if the true differences were all 0.
+    pub noise_floor: f64,
+    /// error / η^(guaranteed order): must stay bounded (Def. 4.4).
+    pub constant: Estimate,
+}
+
+/// Slope between two neighbouring learning-rate scales.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct SlopePoint {
+    pub eta_large: f64,
+    pub eta_small: f64,
+    pub slope: Estimate,
+}
+
+/// The error of one test function by exact moments, down to tiny η.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExactLadder {
+    /// Index into [`ScenarioResult::functions`].
+    pub function: usize,
+    /// Largest η first.
+    pub etas: Vec<f64>,
+    /// max over save times of the exact |difference|.
+    pub errors: Vec<f64>,
+    /// Local slopes between neighbours (one fewer than `etas`).
+    pub slopes: Vec<f64>,
+}
+
+/// Whole paths of a few ensemble members, every process on the same noise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SamplePaths {
+    pub eta: f64,
+    pub times: Vec<f64>,
+    /// `positions[process][path][time][coordinate]`; at most the first two coordinates.
+    pub positions: Vec<Vec<Vec<Vec<f64>>>>,
+}
+
+/// L on a grid, for two-dimensional landscapes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContourGrid {
+    pub x: Vec<f64>,
+    pub y: Vec<f64>,
+    /// `values[iy][ix]`.
+    pub values: Vec<Vec<f64>>,
+}
+
+/// What the run cost.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Effort {
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    pub threads: usize,
+    /// Path-steps over all processes (one SDE sub-step counts one).
+    pub path_steps: u64,
+    /// Sampling rounds until every verdict was reached or the budget spent.
+    pub rounds: u32,
+}
