@@ -1,5 +1,7 @@
 //! slowsde (crate documentation to come)
 pub mod clocks;
 pub mod landscape;
+pub mod oracle;
+pub mod random;
 pub mod real;
 pub mod report;
