@@ -1,7 +1,7 @@
 //! Innovations: the random numbers of one step, drawn before any process looks at them.
 
 use crate::random::LaneRng;
-use crate::real::{Lanes, Real};
+use crate::real::Lanes;
 
 /// What is drawn once per path and step; all entries are independent.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Minibatch noise: the gradient of B samples drawn with replacement, and its Gaussian twin.
 
 use super::{Innovation, Noise};
-use crate::landscape::{FiniteSum, Landscape};
+use crate::landscape::Landscape;
 use crate::real::Lanes;
 use std::sync::Arc;
 
@@ -31,29 +31,32 @@ impl Minibatch {
         MinibatchFactor(self)
     }
 
-    /// Σ(x)^{1/2} ζ.
-    fn diffuse(&self, x: &[Lanes], zeta: &[Lanes], v: &mut [Lanes], scratch: &mut [Lanes]) {
+    /// `sigma` times the minibatch gradients minus `shift` times the full gradients.
+    fn blend(
+        &self,
+        sigma: f64,
+        shift: f64,
+        x: &[Lanes],
+        indices: &[Lanes],
+        g: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
         let Some(sum) = self.landscape.finite_sum() else {
             return;
         };
-        let d = x.len();
-        let (covariance, scratch) = scratch.split_at_mut(d * d);
-        sum.gradient_covariance(x, covariance, scratch);
-        cholesky(covariance, d);
-        let scale = Lanes::splat(1.0 / (self.batch as f64).sqrt());
-        for (i, v) in v.iter_mut().enumerate() {
-            let row = &covariance[i * d..i * d + i + 1];
-            let sum = row
-                .iter()
-                .zip(zeta)
-                .fold(Lanes::ZERO, |s, (&l, &z)| l.mul_add(z, s));
-            *v = scale * sum;
-        }
-    }
-
-    fn scratch(&self) -> usize {
         let d = self.landscape.dimension();
-        d * d + 2 * d
+        let mean = &mut scratch[..d];
+        let (scale, weight) = (Lanes::splat(sigma), Lanes::splat(-shift));
+        let groups = x.chunks_exact(d).zip(indices.chunks_exact(self.batch));
+        for (g, (x, indices)) in g.chunks_exact_mut(d).zip(groups) {
+            sum.minibatch_gradient(x, indices, g);
+            if shift != 0.0 {
+                self.landscape.gradients(x, mean);
+                for (g, &m) in g.iter_mut().zip(mean.iter()) {
+                    *g = scale.mul_add(*g, weight * m);
+                }
+            }
+        }
     }
 }
 
@@ -83,50 +86,70 @@ impl Noise for Minibatch {
         }
     }
 
-    fn noise(&self, x: &[Lanes], innovation: &[Lanes], v: &mut [Lanes], scratch: &mut [Lanes]) {
-        let Some(sum) = self.landscape.finite_sum() else {
-            return;
-        };
-        let mean = &mut scratch[..x.len()];
-        sum.minibatch_gradient(x, innovation, v);
-        self.landscape.gradients(x, mean);
-        v.iter_mut().zip(mean).for_each(|(v, m)| *v -= *m);
+    fn noise(
+        &self,
+        sigma: f64,
+        x: &[Lanes],
+        innovation: &[Lanes],
+        v: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        if sigma == 0.0 {
+            v.fill(Lanes::ZERO);
+        } else {
+            self.blend(sigma, sigma, x, innovation, v, scratch);
+        }
     }
 
     fn brownian(&self) -> usize {
         self.landscape.dimension()
     }
 
-    fn diffuse(&self, x: &[Lanes], zeta: &[Lanes], v: &mut [Lanes], scratch: &mut [Lanes]) {
-        Minibatch::diffuse(self, x, zeta, v, scratch);
+    fn diffuse(
+        &self,
+        sigma: f64,
+        x: &[Lanes],
+        zeta: &[Lanes],
+        v: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        let Some(sum) = self.landscape.finite_sum() else {
+            return;
+        };
+        let d = self.landscape.dimension();
+        let (covariance, scratch) = scratch.split_at_mut(d * d);
+        let scale = Lanes::splat(sigma / (self.batch as f64).sqrt());
+        let groups = x.chunks_exact(d).zip(zeta.chunks_exact(d));
+        for (v, (x, zeta)) in v.chunks_exact_mut(d).zip(groups) {
+            sum.gradient_covariance(x, covariance, scratch);
+            cholesky(covariance, d);
+            for (i, v) in v.iter_mut().enumerate() {
+                let row = &covariance[i * d..i * d + i + 1];
+                let sum = row
+                    .iter()
+                    .zip(zeta)
+                    .fold(Lanes::ZERO, |s, (&l, &z)| l.mul_add(z, s));
+                *v = scale * sum;
+            }
+        }
     }
 
     /// At σ = 1 this is the minibatch gradient itself, without a pass over all samples.
     fn gradient(
         &self,
-        landscape: &dyn Landscape,
+        _landscape: &dyn Landscape,
         sigma: f64,
         x: &[Lanes],
         innovation: &[Lanes],
         g: &mut [Lanes],
         scratch: &mut [Lanes],
     ) {
-        let Some(sum) = self.landscape.finite_sum() else {
-            return;
-        };
-        sum.minibatch_gradient(x, innovation, g);
-        if sigma != 1.0 {
-            let mean = &mut scratch[..x.len()];
-            landscape.gradients(x, mean);
-            let (sigma, rest) = (Lanes::splat(sigma), Lanes::splat(1.0 - sigma));
-            for (g, &m) in g.iter_mut().zip(mean.iter()) {
-                *g = sigma.mul_add(*g, rest * m);
-            }
-        }
+        self.blend(sigma, sigma - 1.0, x, innovation, g, scratch);
     }
 
     fn scratch(&self) -> usize {
-        Minibatch::scratch(self)
+        let d = self.landscape.dimension();
+        d * d + 2 * d
     }
 }
 
@@ -137,16 +160,30 @@ impl Noise for MinibatchFactor {
         }
     }
 
-    fn noise(&self, x: &[Lanes], innovation: &[Lanes], v: &mut [Lanes], scratch: &mut [Lanes]) {
-        self.0.diffuse(x, innovation, v, scratch);
+    fn noise(
+        &self,
+        sigma: f64,
+        x: &[Lanes],
+        innovation: &[Lanes],
+        v: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        self.0.diffuse(sigma, x, innovation, v, scratch);
     }
 
     fn brownian(&self) -> usize {
         self.0.landscape.dimension()
     }
 
-    fn diffuse(&self, x: &[Lanes], zeta: &[Lanes], v: &mut [Lanes], scratch: &mut [Lanes]) {
-        self.0.diffuse(x, zeta, v, scratch);
+    fn diffuse(
+        &self,
+        sigma: f64,
+        x: &[Lanes],
+        zeta: &[Lanes],
+        v: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        self.0.diffuse(sigma, x, zeta, v, scratch);
     }
 
     fn scratch(&self) -> usize {
