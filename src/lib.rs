@@ -1,5 +1,6 @@
 //! slowsde (crate documentation to come)
 pub mod clocks;
+pub mod ensemble;
 pub mod landscape;
 pub mod oracle;
 pub mod random;

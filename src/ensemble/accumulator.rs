@@ -1,0 +1,384 @@
+//! Statistics on the fly: what is kept of an ensemble, whatever its number of paths and steps.
+
+use super::block::{BlockView, Observer, PathFailures};
+use super::histogram::DyadicHistogram;
+use super::{Dynamics, Ensemble, TestFunction};
+use crate::real::Lanes;
+use serde::{Deserialize, Serialize};
+
+/// What is measured at the save steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The panel of test functions h.
+    pub functions: Vec<TestFunction>,
+    /// Indices into `functions`: those whose distribution is kept.
+    pub monitored: Vec<usize>,
+    /// Pairs of processes whose paired difference h(left) − h(right) is kept.
+    pub pairs: Vec<(usize, usize)>,
+}
+
+/// Mean and sum of squared deviations of several variables side by side (Welford; merged by Chan's formula).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// Number of paths.
+    pub n: u64,
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Sums of squared deviations from the mean.
+    pub squares: Vec<f64>,
+}
+
+/// Means, co-moments and extrema of the panel for one process at one save step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CoMoments {
+    /// Number of paths.
+    pub n: u64,
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Sums of products of deviations, row by row.
+    pub products: Vec<f64>,
+    /// Smallest values.
+    pub least: Vec<f64>,
+    /// Largest values.
+    pub greatest: Vec<f64>,
+}
+
+impl Moments {
+    /// Variance of variable `i` (divisor n − 1); 0 below two paths.
+    pub fn variance(&self, i: usize) -> f64 {
+        if self.n < 2 {
+            0.0
+        } else {
+            self.squares[i] / (self.n - 1) as f64
+        }
+    }
+
+    /// Standard error of the mean of variable `i`.
+    pub fn standard_error(&self, i: usize) -> f64 {
+        (self.variance(i) / self.n.max(1) as f64).sqrt()
+    }
+
+    /// Adds disjoint paths.
+    pub fn merge(&mut self, other: &Moments) {
+        if other.n == 0 {
+            return;
+        }
+        if self.n == 0 {
+            self.clone_from(other);
+            return;
+        }
+        let (a, b) = (self.n as f64, other.n as f64);
+        let n = a + b;
+        for i in 0..self.mean.len() {
+            let delta = other.mean[i] - self.mean[i];
+            self.squares[i] += other.squares[i] + delta * delta * (a * b / n);
+            self.mean[i] += delta * (b / n);
+        }
+        self.n += other.n;
+    }
+}
+
+impl CoMoments {
+    /// Covariance of variables `i` and `j` (divisor n − 1); 0 below two paths.
+    pub fn covariance(&self, i: usize, j: usize) -> f64 {
+        if self.n < 2 {
+            0.0
+        } else {
+            self.products[i * self.mean.len() + j] / (self.n - 1) as f64
+        }
+    }
+
+    /// Standard error of the mean of variable `i`.
+    pub fn standard_error(&self, i: usize) -> f64 {
+        (self.covariance(i, i) / self.n.max(1) as f64).sqrt()
+    }
+
+    /// Adds disjoint paths.
+    pub fn merge(&mut self, other: &CoMoments) {
+        if other.n == 0 {
+            return;
+        }
+        if self.n == 0 {
+            self.clone_from(other);
+            return;
+        }
+        let (a, b) = (self.n as f64, other.n as f64);
+        let (n, size) = (a + b, self.mean.len());
+        for i in 0..size {
+            let di = other.mean[i] - self.mean[i];
+            for j in 0..size {
+                let dj = other.mean[j] - self.mean[j];
+                let k = i * size + j;
+                self.products[k] += other.products[k] + di * dj * (a * b / n);
+            }
+        }
+        for i in 0..size {
+            self.mean[i] += (other.mean[i] - self.mean[i]) * (b / n);
+            self.least[i] = self.least[i].min(other.least[i]);
+            self.greatest[i] = self.greatest[i].max(other.greatest[i]);
+        }
+        self.n += other.n;
+    }
+}
+
+/// Everything that is kept of a range of paths. Accumulators of disjoint ranges merge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Accumulator {
+    /// Paths that were started.
+    pub started: u64,
+    /// `panel[save][process]`. For the SDE: the extrapolated values 2h(fine) − h(coarse).
+    pub panel: Vec<Vec<CoMoments>>,
+    /// `pairs[save][pair]`: paired differences of the panel.
+    pub pairs: Vec<Vec<Moments>>,
+    /// `step_error[save][process]`: h(coarse) − h(fine) of the SDE; empty for other processes.
+    pub step_error: Vec<Vec<Moments>>,
+    /// `histograms[save][process][monitored]`.
+    pub histograms: Vec<Vec<Vec<DyadicHistogram>>>,
+    /// Per process.
+    pub failures: Vec<crate::report::result::Failures>,
+}
+
+impl Accumulator {
+    /// Adds disjoint paths, in any grouping but always in the order of the paths where bits matter.
+    pub fn merge(&mut self, other: &Accumulator) {
+        if other.started == 0 {
+            return;
+        }
+        if self.started == 0 {
+            self.clone_from(other);
+            return;
+        }
+        self.started += other.started;
+        for (a, b) in self
+            .panel
+            .iter_mut()
+            .flatten()
+            .zip(other.panel.iter().flatten())
+        {
+            a.merge(b);
+        }
+        for (a, b) in self
+            .pairs
+            .iter_mut()
+            .flatten()
+            .zip(other.pairs.iter().flatten())
+        {
+            a.merge(b);
+        }
+        let errors = self.step_error.iter_mut().flatten();
+        for (a, b) in errors.zip(other.step_error.iter().flatten()) {
+            a.merge(b);
+        }
+        let histograms = self.histograms.iter_mut().flatten().flatten();
+        for (a, b) in histograms.zip(other.histograms.iter().flatten().flatten()) {
+            a.merge(b);
+        }
+        for (a, b) in self.failures.iter_mut().zip(&other.failures) {
+            a.blow_ups += b.blow_ups;
+            a.exits += b.exits;
+            a.first = [a.first, b.first].into_iter().flatten().min();
+        }
+    }
+}
+
+/// Fills an [`Accumulator`] block by block.
+pub struct Collector<'a> {
+    plan: &'a Plan,
+    /// The statistics so far.
+    pub total: Accumulator,
+    /// `values[process][function][group]`, and the same at the SDE's coarse step.
+    values: Vec<Vec<Vec<Lanes>>>,
+    coarse: Vec<Lanes>,
+    deviations: Vec<Vec<Lanes>>,
+    errors: Vec<Vec<Lanes>>,
+}
+
+impl<'a> Collector<'a> {
+    /// An empty collector for an ensemble.
+    pub fn new(ensemble: &Ensemble, plan: &'a Plan) -> Collector<'a> {
+        let (saves, processes) = (ensemble.save.len(), ensemble.processes.len());
+        let (functions, groups) = (plan.functions.len(), ensemble.groups());
+        let lanes = vec![vec![Lanes::ZERO; groups]; functions];
+        Collector {
+            plan,
+            total: Accumulator {
+                started: 0,
+                panel: vec![vec![CoMoments::default(); processes]; saves],
+                pairs: vec![vec![Moments::default(); plan.pairs.len()]; saves],
+                step_error: vec![vec![Moments::default(); processes]; saves],
+                histograms: vec![
+                    vec![
+                        vec![DyadicHistogram::default(); plan.monitored.len()];
+                        processes
+                    ];
+                    saves
+                ],
+                failures: vec![Default::default(); processes],
+            },
+            values: vec![lanes.clone(); processes],
+            coarse: vec![Lanes::ZERO; groups],
+            deviations: lanes.clone(),
+            errors: lanes,
+        }
+    }
+}
+
+impl Observer for Collector<'_> {
+    fn observe(&mut self, save: usize, view: &BlockView<'_>) {
+        let landscape = &*view.ensemble.oracle.landscape;
+        let n = count(view.alive);
+        for (process, dynamics) in view.ensemble.processes.iter().enumerate() {
+            let values = &mut self.values[process];
+            for (h, out) in self.plan.functions.iter().zip(values.iter_mut()) {
+                h.evaluate(landscape, view.state(process), out);
+            }
+            let histograms = &mut self.total.histograms[save][process];
+            for (&f, histogram) in self.plan.monitored.iter().zip(histograms) {
+                for (v, alive) in values[f].iter().zip(view.alive) {
+                    let bits = alive.to_bitmask();
+                    for (lane, x) in v.to_array().into_iter().enumerate() {
+                        if (bits >> lane) & 1 == 1 {
+                            histogram.add(x);
+                        }
+                    }
+                }
+            }
+            if matches!(dynamics, Dynamics::LimitingSde { .. }) {
+                // Talay–Tubaro: E h(step h) = E h(X) + ch + O(h²), so 2h(fine) − h(coarse) has bias O(h²).
+                let columns = values.iter_mut().zip(&mut self.errors);
+                for (h, (fine, error)) in self.plan.functions.iter().zip(columns) {
+                    h.evaluate(landscape, view.coarse(process), &mut self.coarse);
+                    for ((f, e), &c) in fine.iter_mut().zip(error).zip(&self.coarse) {
+                        *e = c - *f;
+                        *f -= *e;
+                    }
+                }
+                add(
+                    &mut self.total.step_error[save][process],
+                    &self.errors,
+                    view.alive,
+                    n,
+                );
+            }
+            add_joint(
+                &mut self.total.panel[save][process],
+                &self.values[process],
+                &mut self.deviations,
+                view.alive,
+                n,
+            );
+        }
+        for (pair, &(left, right)) in self.plan.pairs.iter().enumerate() {
+            let sides = self.values[left].iter().zip(&self.values[right]);
+            for (out, (l, r)) in self.errors.iter_mut().zip(sides) {
+                for (o, (&l, &r)) in out.iter_mut().zip(l.iter().zip(r)) {
+                    *o = l - r;
+                }
+            }
+            add(
+                &mut self.total.pairs[save][pair],
+                &self.errors,
+                view.alive,
+                n,
+            );
+        }
+    }
+
+    fn finish(&mut self, view: &BlockView<'_>) {
+        for (process, total) in self.total.failures.iter_mut().enumerate() {
+            let PathFailures {
+                blow_ups,
+                exits,
+                first,
+            } = *view.failures(process);
+            total.blow_ups += blow_ups;
+            total.exits += exits;
+            total.first = [total.first, first].into_iter().flatten().min();
+        }
+    }
+}
+
+fn count(alive: &[Lanes]) -> u64 {
+    alive
+        .iter()
+        .map(|m| u64::from(m.to_bitmask().count_ones()))
+        .sum()
+}
+
+/// Mean over the paths that count.
+fn mean(values: &[Lanes], alive: &[Lanes], n: u64) -> f64 {
+    let sum = values
+        .iter()
+        .zip(alive)
+        .fold(Lanes::ZERO, |s, (&v, a)| s + a.select(v, Lanes::ZERO));
+    sum.reduce_add() / n as f64
+}
+
+/// Merges the block's moments of every variable.
+fn add(total: &mut Moments, values: &[Vec<Lanes>], alive: &[Lanes], n: u64) {
+    if n == 0 {
+        return;
+    }
+    let mut block = Moments {
+        n,
+        mean: Vec::with_capacity(values.len()),
+        squares: Vec::with_capacity(values.len()),
+    };
+    for values in values {
+        let centre = mean(values, alive, n);
+        let squares = values.iter().zip(alive).fold(Lanes::ZERO, |s, (&v, a)| {
+            let e = a.select(v - Lanes::splat(centre), Lanes::ZERO);
+            e.mul_add(e, s)
+        });
+        block.mean.push(centre);
+        block.squares.push(squares.reduce_add());
+    }
+    total.merge(&block);
+}
+
+/// Merges the block's means, co-moments and extrema.
+fn add_joint(
+    total: &mut CoMoments,
+    values: &[Vec<Lanes>],
+    deviations: &mut [Vec<Lanes>],
+    alive: &[Lanes],
+    n: u64,
+) {
+    if n == 0 {
+        return;
+    }
+    let size = values.len();
+    let mut block = CoMoments {
+        n,
+        mean: vec![0.0; size],
+        products: vec![0.0; size * size],
+        least: vec![0.0; size],
+        greatest: vec![0.0; size],
+    };
+    for i in 0..size {
+        block.mean[i] = mean(&values[i], alive, n);
+        let centre = Lanes::splat(block.mean[i]);
+        let (mut least, mut greatest) =
+            (Lanes::splat(f64::INFINITY), Lanes::splat(f64::NEG_INFINITY));
+        for ((d, &v), a) in deviations[i].iter_mut().zip(&values[i]).zip(alive) {
+            *d = a.select(v - centre, Lanes::ZERO);
+            least = least.min(a.select(v, least));
+            greatest = greatest.max(a.select(v, greatest));
+        }
+        block.least[i] = least.to_array().into_iter().fold(f64::INFINITY, f64::min);
+        block.greatest[i] = greatest
+            .to_array()
+            .into_iter()
+            .fold(f64::NEG_INFINITY, f64::max);
+        for j in 0..=i {
+            let product = deviations[i]
+                .iter()
+                .zip(&deviations[j])
+                .fold(Lanes::ZERO, |s, (&a, &b)| a.mul_add(b, s))
+                .reduce_add();
+            block.products[i * size + j] = product;
+            block.products[j * size + i] = product;
+        }
+    }
+    total.merge(&block);
+}

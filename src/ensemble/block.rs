@@ -1,0 +1,480 @@
+//! One block of paths: the lock step itself.
+
+use super::region::{all_lanes, bounded};
+use super::{Dynamics, Ensemble, InitialMomentum};
+use crate::clocks::Steps;
+use crate::landscape::Coefficients;
+use crate::random::{LaneRng, Purpose};
+use crate::real::{LANES, Lanes};
+use nalgebra::DVector;
+
+/// Steps whose coefficients are prepared at a time.
+const SEGMENT: usize = 256;
+
+/// Steps between two looks for blow-ups, where save times are farther apart.
+const PATROL: u64 = 1024;
+
+/// A coordinate beyond this many times 1 + ‖x_0‖∞ counts as a blow-up.
+const BLOW_UP: f64 = 1e8;
+
+/// Receives the states at the save steps.
+pub trait Observer {
+    /// Called once per block and save step, in order of time.
+    fn observe(&mut self, save: usize, view: &BlockView<'_>);
+
+    /// Called once at the end of a block with what went wrong in it.
+    fn finish(&mut self, view: &BlockView<'_>);
+}
+
+/// What an observer sees.
+pub struct BlockView<'a> {
+    /// The ensemble.
+    pub ensemble: &'a Ensemble,
+    /// First path of the block.
+    pub first: u64,
+    /// Mask of the paths that still count, group by group.
+    pub alive: &'a [Lanes],
+    tracks: &'a [Track],
+}
+
+impl<'a> BlockView<'a> {
+    /// State of a process, group by group; for the SDE the finer of its two time steps.
+    pub fn state(&self, process: usize) -> &'a [Lanes] {
+        &self.tracks[process].x
+    }
+
+    /// The SDE at its coarser time step; empty for other processes.
+    pub fn coarse(&self, process: usize) -> &'a [Lanes] {
+        &self.tracks[process].coarse
+    }
+
+    /// Failures of a process so far.
+    pub fn failures(&self, process: usize) -> &'a PathFailures {
+        &self.tracks[process].failures
+    }
+}
+
+/// Paths of a block that did not reach the horizon.
+#[derive(Clone, Debug, Default)]
+pub struct PathFailures {
+    /// Paths that became infinite, not a number, or absurdly large.
+    pub blow_ups: u64,
+    /// Paths that left the compact set.
+    pub exits: u64,
+    /// Smallest path number that failed, and the step at which it was noticed.
+    pub first: Option<(u64, u64)>,
+}
+
+impl PathFailures {
+    fn record(&mut self, path: u64, step: u64) {
+        let candidate = (path, step);
+        self.first = Some(self.first.map_or(candidate, |f| f.min(candidate)));
+    }
+}
+
+/// State of one process on the paths of the block.
+#[derive(Clone, Debug, Default)]
+struct Track {
+    x: Vec<Lanes>,
+    m: Vec<Lanes>,
+    coarse: Vec<Lanes>,
+    coefficients: Vec<Coefficients>,
+    /// Lanes that left the compact set, and where they stay.
+    stopped: Vec<Lanes>,
+    parked: Vec<Lanes>,
+    failures: PathFailures,
+}
+
+/// Working memory of a block, made once and used for many blocks.
+pub struct Block {
+    groups: usize,
+    tracks: Vec<Track>,
+    innovations: Vec<LaneRng>,
+    brownian: Vec<LaneRng>,
+    xi: Vec<Lanes>,
+    v: Vec<Lanes>,
+    scratch: Vec<Lanes>,
+    alive: Vec<Lanes>,
+    /// Normals of one group over all sub-steps, and the increments sub-step by sub-step for all groups.
+    normals: Vec<Lanes>,
+    increments: Vec<Lanes>,
+    pair: Vec<Lanes>,
+    sde_noise: Vec<Lanes>,
+}
+
+impl Block {
+    /// Working memory for the blocks of an ensemble.
+    pub fn new(ensemble: &Ensemble) -> Block {
+        let (d, groups) = (ensemble.dimension(), ensemble.groups());
+        let noise = &ensemble.oracle.noise;
+        let n = d * groups;
+        let guard = if ensemble.region.is_some() { 1 } else { 0 };
+        let tracks = ensemble
+            .processes
+            .iter()
+            .map(|p| Track {
+                x: vec![Lanes::ZERO; n],
+                m: match p {
+                    Dynamics::Discrete { momentum: true, .. } => vec![Lanes::ZERO; n],
+                    _ => vec![],
+                },
+                coarse: match p {
+                    Dynamics::LimitingSde { .. } => vec![Lanes::ZERO; n],
+                    _ => vec![],
+                },
+                coefficients: vec![Coefficients::default(); SEGMENT],
+                stopped: vec![Lanes::ZERO; groups * guard],
+                parked: vec![Lanes::ZERO; n * guard],
+                failures: PathFailures::default(),
+            })
+            .collect();
+        let fine = ensemble
+            .processes
+            .iter()
+            .map(|p| match p {
+                Dynamics::LimitingSde { substeps, .. } => 2 * substeps,
+                _ => 0,
+            })
+            .max()
+            .unwrap_or(0);
+        let r = noise.brownian();
+        Block {
+            groups,
+            tracks,
+            innovations: Vec::with_capacity(groups),
+            brownian: Vec::with_capacity(groups),
+            xi: vec![Lanes::ZERO; noise.innovation().entries() * groups],
+            v: vec![Lanes::ZERO; n],
+            scratch: vec![Lanes::ZERO; n + d + noise.scratch()],
+            alive: vec![Lanes::ZERO; groups],
+            normals: vec![Lanes::ZERO; fine * r],
+            increments: vec![Lanes::ZERO; fine * r * groups],
+            pair: vec![Lanes::ZERO; r * groups],
+            sde_noise: vec![Lanes::ZERO; n],
+        }
+    }
+
+    /// Paths in a full block.
+    pub fn paths(&self) -> u64 {
+        (self.groups * LANES) as u64
+    }
+
+    /// Runs the paths first, …, first + count − 1 (count ≤ [`Block::paths`]) over the whole horizon.
+    pub fn run(
+        &mut self,
+        ensemble: &Ensemble,
+        first: u64,
+        count: u64,
+        observer: &mut dyn Observer,
+    ) {
+        self.start(ensemble, first, count);
+        let mut step = 0;
+        for (index, &save) in ensemble.save.iter().enumerate() {
+            while step < save.0 {
+                let end = save.0.min(step + PATROL);
+                self.advance(ensemble, first, step, end);
+                step = end;
+                self.patrol(ensemble, first, step);
+            }
+            self.couple(ensemble, index);
+            let view = BlockView {
+                ensemble,
+                first,
+                alive: &self.alive,
+                tracks: &self.tracks,
+            };
+            observer.observe(index, &view);
+        }
+        observer.finish(&BlockView {
+            ensemble,
+            first,
+            alive: &self.alive,
+            tracks: &self.tracks,
+        });
+    }
+
+    fn start(&mut self, ensemble: &Ensemble, first: u64, count: u64) {
+        let d = ensemble.dimension();
+        let group_first = |j: usize| first + (j * LANES) as u64;
+        self.innovations.clear();
+        self.brownian.clear();
+        for j in 0..self.groups {
+            let rng = |purpose| LaneRng::new(ensemble.key, purpose, group_first(j));
+            self.innovations.push(rng(Purpose::Innovation));
+            self.brownian.push(rng(Purpose::Brownian));
+            let in_use: [f64; LANES] = std::array::from_fn(|l| {
+                if ((j * LANES + l) as u64) < count {
+                    1.0
+                } else {
+                    0.0
+                }
+            });
+            self.alive[j] = Lanes::from(in_use).simd_gt(Lanes::ZERO);
+        }
+        let m0 = match &ensemble.m0 {
+            InitialMomentum::Zero | InitialMomentum::Gaussian(_) => vec![0.0; d],
+            InitialMomentum::Fixed(m) => m.clone(),
+            InitialMomentum::Gradient => {
+                let x0 = DVector::from_column_slice(&ensemble.x0);
+                ensemble
+                    .oracle
+                    .landscape
+                    .jet(&x0)
+                    .gradient
+                    .as_slice()
+                    .to_vec()
+            }
+        };
+        let spread = match ensemble.m0 {
+            InitialMomentum::Gaussian(s) => s,
+            _ => 0.0,
+        };
+        for track in &mut self.tracks {
+            track.failures = PathFailures::default();
+            track.stopped.fill(Lanes::ZERO);
+            for (j, x) in track.x.chunks_exact_mut(d).enumerate() {
+                for (x, &x0) in x.iter_mut().zip(&ensemble.x0) {
+                    *x = Lanes::splat(x0);
+                }
+                if let Some(m) = track.m.get_mut(j * d..(j + 1) * d) {
+                    let mut rng = LaneRng::new(ensemble.key, Purpose::Start, group_first(j));
+                    rng.normals(m);
+                    for (m, &m0) in m.iter_mut().zip(&m0) {
+                        *m = m.mul_add(Lanes::splat(spread), Lanes::splat(m0));
+                    }
+                }
+            }
+            let Track { x, coarse, .. } = track;
+            if !coarse.is_empty() {
+                coarse.copy_from_slice(x);
+            }
+        }
+    }
+
+    fn advance(&mut self, ensemble: &Ensemble, first: u64, from: u64, to: u64) {
+        let mut start = from;
+        while start < to {
+            let length = (to - start).min(SEGMENT as u64) as usize;
+            for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
+                if let Dynamics::Discrete { rates, .. } = process {
+                    rates(Steps(start), &mut track.coefficients[..length]);
+                }
+            }
+            for offset in 0..length {
+                self.step(ensemble, start, offset);
+                if ensemble.region.is_some() {
+                    self.guard(ensemble, first, start + offset as u64 + 1);
+                }
+            }
+            start += length as u64;
+        }
+    }
+
+    /// One step of every process on the same innovation.
+    #[inline]
+    fn step(&mut self, ensemble: &Ensemble, segment: u64, offset: usize) {
+        let noise = &*ensemble.oracle.noise;
+        let landscape = &*ensemble.oracle.landscape;
+        let additive = noise.additive() || ensemble.sigma == 0.0;
+        if ensemble.sigma != 0.0 {
+            noise.innovation().draw(&mut self.innovations, &mut self.xi);
+            if additive {
+                // An additive law does not look at the state: any process will do.
+                let x = self.tracks.first().map_or(&[][..], |t| &t.x);
+                noise.noise(ensemble.sigma, x, &self.xi, &mut self.v, &mut self.scratch);
+            }
+        }
+        for (index, process) in ensemble.processes.iter().enumerate() {
+            match process {
+                Dynamics::Discrete { .. } => {
+                    let Track {
+                        x, m, coefficients, ..
+                    } = &mut self.tracks[index];
+                    let step = coefficients[offset];
+                    if additive {
+                        landscape.descend(step, &self.v, x, m, &mut self.scratch);
+                    } else {
+                        noise.gradient(
+                            landscape,
+                            ensemble.sigma,
+                            x,
+                            &self.xi,
+                            &mut self.v,
+                            &mut self.scratch,
+                        );
+                        step.apply(&self.v, x, m);
+                    }
+                }
+                Dynamics::Coupled { .. } => {}
+                Dynamics::LimitingSde { lambda, substeps } => {
+                    let k = (segment + offset as u64) as f64;
+                    self.sde_step(ensemble, index, k, &**lambda, 2 * substeps);
+                }
+            }
+        }
+    }
+
+    /// Euler–Maruyama over one optimizer step: `fine` steps of η/fine, and half as many of twice the length, on one
+    /// Brownian path.
+    ///
+    /// With Gaussian innovations the increment over the whole step is −√η ξ_k (theory: the minus of the gradient step), and
+    /// the sub-increments are its Brownian bridge; the difference w = −ΔW·fine/√η of such a bridge is ξ + √fine (z̄ − z).
+    /// Otherwise the path is the SDE's own: w = √fine z.
+    fn sde_step(
+        &mut self,
+        ensemble: &Ensemble,
+        index: usize,
+        k: f64,
+        lambda: &(dyn Fn(f64) -> f64 + Send + Sync),
+        fine: usize,
+    ) {
+        let noise = &*ensemble.oracle.noise;
+        let landscape = &*ensemble.oracle.landscape;
+        let (r, groups) = (noise.brownian(), self.groups);
+        let diffusive = ensemble.sigma != 0.0 && r > 0;
+        if diffusive {
+            let root = Lanes::splat((fine as f64).sqrt());
+            let shared = ensemble.oracle.shares_brownian_path();
+            for (j, rng) in self.brownian.iter_mut().enumerate() {
+                rng.normals(&mut self.normals);
+                for i in 0..r {
+                    let shift = if shared {
+                        let sum = self
+                            .normals
+                            .iter()
+                            .skip(i)
+                            .step_by(r)
+                            .fold(Lanes::ZERO, |s, &z| s + z);
+                        self.xi[j * r + i] + root * sum * Lanes::splat(1.0 / fine as f64)
+                    } else {
+                        Lanes::ZERO
+                    };
+                    for s in 0..fine {
+                        self.increments[(s * groups + j) * r + i] =
+                            shift - root * self.normals[s * r + i];
+                    }
+                }
+            }
+        }
+        let h = ensemble.eta / fine as f64;
+        let row = r * groups;
+        let Track { x, coarse, .. } = &mut self.tracks[index];
+        for s in (0..fine).step_by(2) {
+            for sub in [s, s + 1] {
+                let t = (k + sub as f64 / fine as f64) * ensemble.eta;
+                if diffusive {
+                    let w = &self.increments[sub * row..(sub + 1) * row];
+                    noise.diffuse(ensemble.sigma, x, w, &mut self.sde_noise, &mut self.scratch);
+                } else {
+                    self.sde_noise.fill(Lanes::ZERO);
+                }
+                let step = Coefficients::sgd(h * lambda(t));
+                landscape.descend(step, &self.sde_noise, x, &mut [], &mut self.scratch);
+            }
+            if diffusive {
+                let (a, b) = self.increments[s * row..(s + 2) * row].split_at(row);
+                for (p, (&a, &b)) in self.pair.iter_mut().zip(a.iter().zip(b)) {
+                    *p = Lanes::splat(0.5) * (a + b);
+                }
+                noise.diffuse(
+                    ensemble.sigma,
+                    coarse,
+                    &self.pair,
+                    &mut self.sde_noise,
+                    &mut self.scratch,
+                );
+            }
+            let t = (k + s as f64 / fine as f64) * ensemble.eta;
+            let step = Coefficients::sgd(2.0 * h * lambda(t));
+            landscape.descend(step, &self.sde_noise, coarse, &mut [], &mut self.scratch);
+        }
+    }
+
+    /// Parks the paths that left the compact set where they left it.
+    fn guard(&mut self, ensemble: &Ensemble, first: u64, step: u64) {
+        let Some(region) = &ensemble.region else {
+            return;
+        };
+        let d = ensemble.dimension();
+        for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
+            if matches!(process, Dynamics::Coupled { .. }) {
+                continue;
+            }
+            for j in 0..self.groups {
+                let range = j * d..(j + 1) * d;
+                let x = &mut track.x[range.clone()];
+                let parked = &mut track.parked[range.clone()];
+                let stopped = &mut track.stopped[j];
+                let outside = !region.inside(x);
+                let fresh = outside & !*stopped & self.alive[j];
+                if fresh.any() {
+                    for (p, &x) in parked.iter_mut().zip(x.iter()) {
+                        *p = fresh.select(x, *p);
+                    }
+                    *stopped |= fresh;
+                    for lane in lanes_of(fresh) {
+                        track.failures.exits += 1;
+                        track
+                            .failures
+                            .record(first + (j * LANES + lane) as u64, step);
+                    }
+                }
+                if stopped.any() {
+                    for (x, &p) in x.iter_mut().zip(parked.iter()) {
+                        *x = stopped.select(p, *x);
+                    }
+                    if let Some(coarse) = track.coarse.get_mut(range) {
+                        for (c, &p) in coarse.iter_mut().zip(parked.iter()) {
+                            *c = stopped.select(p, *c);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes paths that blew up in any process out of the statistics of all of them.
+    fn patrol(&mut self, ensemble: &Ensemble, first: u64, step: u64) {
+        let d = ensemble.dimension();
+        let size = ensemble.x0.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let bound = BLOW_UP * (1.0 + size);
+        for j in 0..self.groups {
+            let mut healthy = all_lanes();
+            for track in &mut self.tracks {
+                let range = j * d..(j + 1) * d;
+                let mut fine = bounded(&track.x[range.clone()], bound);
+                if let Some(coarse) = track.coarse.get(range) {
+                    fine &= bounded(coarse, bound);
+                }
+                healthy &= fine;
+                for lane in lanes_of(!fine & self.alive[j]) {
+                    track.failures.blow_ups += 1;
+                    track
+                        .failures
+                        .record(first + (j * LANES + lane) as u64, step);
+                }
+            }
+            self.alive[j] &= healthy;
+        }
+    }
+
+    /// y = x − w m for the coupled trajectories.
+    fn couple(&mut self, ensemble: &Ensemble, save: usize) {
+        for (index, process) in ensemble.processes.iter().enumerate() {
+            if let Dynamics::Coupled { of, weights } = process {
+                let weight = Lanes::splat(-weights[save]);
+                let (before, rest) = self.tracks.split_at_mut(index);
+                let source = &before[*of];
+                for (y, (&x, &m)) in rest[0].x.iter_mut().zip(source.x.iter().zip(&source.m)) {
+                    *y = weight.mul_add(m, x);
+                }
+            }
+        }
+    }
+}
+
+/// The lanes that are set in a mask.
+fn lanes_of(mask: Lanes) -> impl Iterator<Item = usize> {
+    let bits = mask.to_bitmask();
+    (0..LANES).filter(move |l| (bits >> l) & 1 == 1)
+}

@@ -1,0 +1,133 @@
+//! Ensembles: every process of a path in lock step on the same innovations, many paths at once.
+//!
+//! Eight paths share a register, a few registers form a block, blocks form a chunk, chunks run in parallel. The layout is
+//! a function of the problem alone, so the same seed gives the same bits on any number of threads.
+
+mod accumulator;
+mod block;
+mod functions;
+mod histogram;
+mod parallel;
+mod region;
+
+pub use accumulator::{Accumulator, CoMoments, Moments, Plan};
+pub use block::{Block, BlockView, Observer};
+pub use functions::TestFunction;
+pub use histogram::DyadicHistogram;
+pub use parallel::{Control, Interrupted};
+pub use region::Region;
+
+use crate::clocks::Steps;
+use crate::landscape::Coefficients;
+use crate::oracle::Oracle;
+use crate::random::StreamKey;
+use std::sync::Arc;
+
+/// Step coefficients of a discrete process: fills those of the steps first, first + 1, ….
+pub type Rates = Arc<dyn Fn(Steps, &mut [Coefficients]) + Send + Sync>;
+
+/// One process of the lock step.
+#[derive(Clone)]
+pub enum Dynamics {
+    /// m ← a m + b g, x ← x − c m: SGD, SGDM and SGD-Standard are all of this form.
+    Discrete {
+        /// The coefficients (a, b, c) step by step.
+        rates: Rates,
+        /// Whether the process keeps m; without it a = 0 and b = 1.
+        momentum: bool,
+    },
+    /// y_k = x_k − w_k m_k of another process: the coupled trajectory, Eqs. (9)–(11).
+    Coupled {
+        /// Index of the SGDM process.
+        of: usize,
+        /// w = η̄_k β_k/(1−β_k) at the save steps.
+        weights: Vec<f64>,
+    },
+    /// dX = −λ_t ∇L dt + λ_t √η σ Σ^{1/2} dW by Euler–Maruyama at steps η/(2r) and η/r on the same Brownian path.
+    /// For σ = η^{-1/2} this is the limiting SDE, Eq. (51).
+    LimitingSde {
+        /// λ as a function of fast time.
+        lambda: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
+        /// r: coarse steps per optimizer step.
+        substeps: usize,
+    },
+}
+
+/// The law of m_0 (Assumption 4.2 asks for bounded moments).
+#[derive(Clone, Debug, PartialEq)]
+pub enum InitialMomentum {
+    /// m_0 = 0.
+    Zero,
+    /// m_0 = ∇L(x_0).
+    Gradient,
+    /// A given vector.
+    Fixed(Vec<f64>),
+    /// N(0, s² I), the same draw for all processes of a path.
+    Gaussian(f64),
+}
+
+/// An ensemble at one η: who runs, from where, on what noise, and when to look.
+#[derive(Clone)]
+pub struct Ensemble {
+    /// (L, Σ, Z).
+    pub oracle: Oracle,
+    /// Noise scale σ ≥ 0.
+    pub sigma: f64,
+    /// Learning-rate scale η: one step lasts η in fast time.
+    pub eta: f64,
+    /// x_0, the same for every path.
+    pub x0: Vec<f64>,
+    /// Law of m_0.
+    pub m0: InitialMomentum,
+    /// The processes; a coupled trajectory comes after the process it belongs to.
+    pub processes: Vec<Dynamics>,
+    /// Increasing steps at which the states are looked at.
+    pub save: Vec<Steps>,
+    /// Paths are stopped where they leave this set.
+    pub region: Option<Region>,
+    /// Streams of the paths.
+    pub key: StreamKey,
+}
+
+impl Ensemble {
+    /// d.
+    pub fn dimension(&self) -> usize {
+        self.x0.len()
+    }
+
+    /// Lane groups per block: as many as keep the working set near 16 KiB, between 1 and 8.
+    pub fn groups(&self) -> usize {
+        let d = self.dimension();
+        let states: usize = self
+            .processes
+            .iter()
+            .map(|p| match p {
+                Dynamics::Discrete { momentum, .. } => d * (1 + usize::from(*momentum)),
+                Dynamics::Coupled { .. } => d,
+                Dynamics::LimitingSde { .. } => 2 * d,
+            })
+            .sum();
+        let entries = states + 3 * d + self.oracle.noise.innovation().entries() + 8;
+        (256 / entries).clamp(1, 8)
+    }
+
+    /// Paths that advance together: [`groups`](Ensemble::groups) times eight.
+    pub fn block_paths(&self) -> u64 {
+        (self.groups() * crate::real::LANES) as u64
+    }
+
+    /// Path-steps of one path over the whole horizon; a sub-step of the SDE counts one.
+    pub fn work_per_path(&self) -> u64 {
+        let steps = self.save.last().map_or(0, |s| s.0);
+        let per_step: u64 = self
+            .processes
+            .iter()
+            .map(|p| match p {
+                Dynamics::Discrete { .. } => 1,
+                Dynamics::Coupled { .. } => 0,
+                Dynamics::LimitingSde { substeps, .. } => 3 * *substeps as u64,
+            })
+            .sum();
+        steps * per_step
+    }
+}
