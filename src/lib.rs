@@ -6,3 +6,5 @@ pub mod oracle;
 pub mod random;
 pub mod real;
 pub mod report;
+pub mod statistics;
+pub mod theorems;

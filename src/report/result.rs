@@ -225,11 +225,12 @@ pub struct FunctionCheck {
     pub errors: Vec<ErrorPoint>,
     /// Local slopes d log error / d log η between neighbouring η.
     pub slopes: Vec<SlopePoint>,
-    /// The error extrapolated to η → 0 at the save time where it is largest relative to its interval.
+    /// The error extrapolated to η → 0, at the common time where its interval reaches farthest from 0.
     pub limit: Estimate,
     /// Fast time of `limit`.
     pub limit_time: f64,
-    /// Fitted signed error at that time: Σ_j coefficients[j] ε^j.
+    /// Fitted signed error at that time: Σ_j coefficients[j] η^powers[j]; the first power is 0.
+    pub powers: Vec<f64>,
     pub coefficients: Vec<f64>,
     /// Signed errors at that time along the ladder: what the fit goes through.
     pub fitted: Vec<ErrorPoint>,
@@ -244,7 +245,7 @@ pub struct ErrorPoint {
     pub error: Estimate,
     /// Fast time at which the maximum is attained.
     pub time: f64,
-    /// What pure noise would show: the expected maximum if the true differences were all 0.
+    /// Half-width of the simultaneous band at its widest: smaller errors cannot be told from 0.
     pub noise_floor: f64,
     /// error / η^(guaranteed order): must stay bounded (Def. 4.4).
     pub constant: Estimate,

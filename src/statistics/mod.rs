@@ -1,0 +1,7 @@
+//! Estimates with intervals, and extrapolation to η → 0.
+
+mod estimate;
+mod extrapolation;
+
+pub use estimate::{bonferroni_quantile, normal_quantile};
+pub use extrapolation::{Extrapolation, PowerSeries};

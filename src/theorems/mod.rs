@@ -1,0 +1,3 @@
+//! The checks: one theorem a file. Each turns ensembles into a three-valued verdict with its reason.
+
+pub mod weak_approximation;
