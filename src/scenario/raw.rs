@@ -1,0 +1,364 @@
+//! The scenario file as it is written: TOML tables with unknown keys refused.
+//!
+//! Alternatives are tables with one key that names the choice (`landscape.quadratic`, `noise.gaussian`, …), so that a wrong
+//! key inside them is reported with its line.
+
+use crate::report::result::Verdict;
+use serde::Deserialize;
+
+/// A scenario file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawScenario {
+    /// One line for tables and figures.
+    pub title: String,
+    /// The claim under test, e.g. `Theorem 4.5`.
+    pub claim: String,
+    /// What is tested and what would refute it.
+    #[serde(default)]
+    pub about: String,
+    /// The loss L.
+    pub landscape: RawLandscape,
+    /// The law of the gradient noise v.
+    pub noise: RawNoise,
+    /// The noise scale σ(η).
+    #[serde(default)]
+    pub noise_scale: RawNoiseScale,
+    /// Where the paths start.
+    pub start: RawStart,
+    /// The family of schedules (Def. 4.1).
+    #[serde(default)]
+    pub schedule: RawSchedule,
+    /// Paths are stopped where they leave this set.
+    pub compact_set: Option<RawRegion>,
+    /// How the check is run.
+    pub run: RawRun,
+    /// What is compared, and the verdict that the author expects.
+    pub compare: Vec<RawCompare>,
+    /// Changes to `run` for each profile.
+    #[serde(default)]
+    pub profile: RawProfiles,
+}
+
+/// The loss.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawLandscape {
+    /// ½(x−x*)ᵀA(x−x*).
+    Quadratic {
+        /// Eigenvalues of a diagonal A.
+        spectrum: Option<Vec<f64>>,
+        /// A, row by row.
+        matrix: Option<Vec<Vec<f64>>>,
+        /// x*; the origin if absent.
+        center: Option<Vec<f64>>,
+    },
+    /// (x₁²−1)²/4 + ½cΣ xᵢ².
+    DoubleWell {
+        /// d; 1 if absent.
+        dimension: Option<usize>,
+        /// c; 1 if absent.
+        curvature: Option<f64>,
+    },
+    /// ½(xy−1)².
+    Hyperbola {},
+    /// Least squares or logistic regression on a CSV file.
+    Regression {
+        /// `least_squares` or `logistic`.
+        loss: RawLoss,
+        /// The CSV file, relative to the scenario file.
+        file: String,
+        /// Target column.
+        target: String,
+        /// Feature columns; all others if absent.
+        features: Option<Vec<String>>,
+        /// Features to mean 0 and variance 1.
+        #[serde(default = "yes")]
+        standardize: bool,
+        /// Targets to mean 0 and variance 1.
+        #[serde(default)]
+        standardize_target: bool,
+        /// Adds a column of ones.
+        #[serde(default = "yes")]
+        intercept: bool,
+        /// Rows from the top of the file; all if absent.
+        rows: Option<usize>,
+        /// ρ of ½ρ‖θ‖².
+        #[serde(default)]
+        ridge: f64,
+    },
+    /// One-sample linear regression on inline data.
+    LinearRegression {
+        /// Inputs, one row a sample.
+        inputs: Vec<Vec<f64>>,
+        /// Targets.
+        targets: Vec<f64>,
+        /// ρ of ½ρ‖θ‖².
+        #[serde(default)]
+        ridge: f64,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The loss of a regression.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawLoss {
+    LeastSquares,
+    Logistic,
+}
+
+/// The law of the gradient noise.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawNoise {
+    /// Normal with a given factor.
+    Gaussian { factor: RawFactor },
+    /// Random signs with a given factor.
+    Rademacher { factor: RawFactor },
+    /// Standardised Student's t with a given factor.
+    Student { freedom: f64, factor: RawFactor },
+    /// Fresh label errors on all samples.
+    Label { deviation: f64, law: RawLabelLaw },
+    /// B samples with replacement.
+    Minibatch { size: usize },
+}
+
+/// The factor B(x) of Σ = BBᵀ.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawFactor {
+    /// s·I.
+    Isotropic(f64),
+    /// diag(s₁, …).
+    Diagonal(Vec<f64>),
+    /// d × r, row by row.
+    Matrix(Vec<Vec<f64>>),
+    /// s·diag(x).
+    Multiplicative(f64),
+    /// s·√(1+‖x‖²)·I.
+    Growing(f64),
+    /// That of a minibatch of this size (Gaussian only).
+    Minibatch(usize),
+}
+
+/// The law of label errors.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawLabelLaw {
+    Gaussian,
+    Rademacher,
+}
+
+/// σ = factor · η^power.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawNoiseScale {
+    #[serde(default = "one")]
+    pub factor: f64,
+    #[serde(default)]
+    pub power: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Default for RawNoiseScale {
+    fn default() -> RawNoiseScale {
+        RawNoiseScale { factor: 1.0, power: 0.0 }
+    }
+}
+
+/// Initial conditions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawStart {
+    /// x_0.
+    pub x0: RawPoint,
+    /// m_0; zero if absent.
+    #[serde(default)]
+    pub m0: RawMomentum,
+}
+
+/// x_0 as a list, or the same number in every coordinate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawPoint {
+    At(Vec<f64>),
+    Everywhere(f64),
+}
+
+/// The law of m_0.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawMomentum {
+    #[default]
+    Zero,
+    Gradient,
+    Fixed(Vec<f64>),
+    Gaussian(f64),
+}
+
+/// λ and μ: η_k = η λ, 1 − β_k = η^α μ.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSchedule {
+    #[serde(default = "unit_shape")]
+    pub learning_rate: RawShape,
+    #[serde(default = "half_shape")]
+    pub momentum: RawShape,
+    /// Dampening τ of the `heavy_ball` process.
+    #[serde(default)]
+    pub dampening: f64,
+}
+
+fn unit_shape() -> RawShape {
+    RawShape::Constant(1.0)
+}
+
+fn half_shape() -> RawShape {
+    RawShape::Constant(0.5)
+}
+
+impl Default for RawSchedule {
+    fn default() -> RawSchedule {
+        RawSchedule {
+            learning_rate: unit_shape(),
+            momentum: half_shape(),
+            dampening: 0.0,
+        }
+    }
+}
+
+/// A function of fast time, or of the step index.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawShape {
+    Constant(f64),
+    StepDecay { initial: f64, factor: f64, at: Vec<f64> },
+    Cosine { from: f64, to: f64 },
+    Warmup { duration: f64, from: f64, then: Box<RawShape> },
+    Table { times: Vec<f64>, values: Vec<f64> },
+    Steps(Vec<f64>),
+    Cycle(Vec<f64>),
+}
+
+/// The compact set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawRegion {
+    Ball { radius: f64, center: Option<Vec<f64>> },
+    Box { lower: Vec<f64>, upper: Vec<f64> },
+}
+
+/// How the check is run. Every key may also stand in `[profile.smoke]`, `[profile.quick]` and `[profile.full]`, which win.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRun {
+    /// T in fast time.
+    pub horizon: Option<f64>,
+    /// Momentum indices α.
+    pub alphas: Option<Vec<f64>>,
+    /// The largest learning-rate scale.
+    pub eta_max: Option<f64>,
+    /// Number of scales, each half of the one before.
+    pub etas: Option<usize>,
+    /// Number of scales, from the largest, on which the SDE runs.
+    pub sde_etas: Option<usize>,
+    /// Paths in the first round.
+    pub paths: Option<u64>,
+    /// Budget of paths: rounds double until the verdict or the budget.
+    pub max_paths: Option<u64>,
+    /// Common save times, evenly spaced up to T.
+    pub times: Option<usize>,
+    /// Additional early save times, evenly spaced in log k.
+    pub early_times: Option<usize>,
+    /// r: SDE steps per optimizer step.
+    pub substeps: Option<usize>,
+    /// Test functions; a default panel if absent.
+    pub functions: Option<Vec<String>>,
+    /// Test functions whose distribution is kept.
+    pub monitored: Option<Vec<String>>,
+    /// Coverage of all intervals of the scenario together.
+    pub level: Option<f64>,
+    /// Limits within this part of a function's scale pass.
+    pub tolerance: Option<f64>,
+    /// Limits below this part of the scale do not refute.
+    pub negligible: Option<f64>,
+    /// Seed of all random streams.
+    pub seed: Option<u64>,
+}
+
+impl RawRun {
+    /// These settings where they are given, those of `base` elsewhere.
+    pub fn over(self, base: RawRun) -> RawRun {
+        RawRun {
+            horizon: self.horizon.or(base.horizon),
+            alphas: self.alphas.or(base.alphas),
+            eta_max: self.eta_max.or(base.eta_max),
+            etas: self.etas.or(base.etas),
+            sde_etas: self.sde_etas.or(base.sde_etas),
+            paths: self.paths.or(base.paths),
+            max_paths: self.max_paths.or(base.max_paths),
+            times: self.times.or(base.times),
+            early_times: self.early_times.or(base.early_times),
+            substeps: self.substeps.or(base.substeps),
+            functions: self.functions.or(base.functions),
+            monitored: self.monitored.or(base.monitored),
+            level: self.level.or(base.level),
+            tolerance: self.tolerance.or(base.tolerance),
+            negligible: self.negligible.or(base.negligible),
+            seed: self.seed.or(base.seed),
+        }
+    }
+}
+
+/// Changes to `run` by profile.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawProfiles {
+    #[serde(default)]
+    pub smoke: RawRun,
+    #[serde(default)]
+    pub quick: RawRun,
+    #[serde(default)]
+    pub full: RawRun,
+}
+
+/// "left is a weak approximation of right."
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCompare {
+    pub left: RawProcess,
+    pub right: RawProcess,
+    /// The momentum indices; those of `run` if absent.
+    pub alphas: Option<Vec<f64>>,
+    /// The verdict that the author expects.
+    pub expect: Verdict,
+}
+
+/// The processes that can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawProcess {
+    /// SGD at the averaged rates η̄_k of Eq. (8).
+    Sgd,
+    /// SGD at η_k.
+    SgdPlain,
+    /// SGD at γ_k = η_k(1−β_k).
+    SgdGamma,
+    /// SGDM (Def. 3.3).
+    Sgdm,
+    /// SGD-Standard (Def. A.1) with Lemma A.2's conversion.
+    HeavyBall,
+    /// The same with PyTorch's first step.
+    Pytorch,
+    /// The coupled trajectory y_k, Eqs. (9)–(11).
+    Coupled,
+    /// The limiting SDE, Eq. (51).
+    Sde,
+}
