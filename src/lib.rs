@@ -3,3 +3,4 @@ pub mod clocks;
 pub mod landscape;
 pub mod real;
 pub mod report;
+pub mod schedule;
