@@ -6,5 +6,7 @@ pub mod oracle;
 pub mod random;
 pub mod real;
 pub mod report;
+pub mod scenario;
+pub mod schedule;
 pub mod statistics;
 pub mod theorems;
