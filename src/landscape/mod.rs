@@ -4,13 +4,20 @@
 //! the object-safe [`Landscape`] that ensembles run: the step loop is compiled together with the gradient, and the state
 //! of small problems (d ≤ 4) stays in registers.
 
+mod data;
+mod dense;
+mod double_well;
 mod finite_sum;
 mod hyperbola;
 mod quadratic;
+mod regression;
 
+pub use data::{DataError, DataOptions, DataSet};
+pub use double_well::DoubleWell;
 pub use finite_sum::FiniteSum;
 pub use hyperbola::Hyperbola;
-pub use quadratic::QuadraticForm;
+pub use quadratic::{Quadratic, QuadraticForm};
+pub use regression::{Regression, RegressionLoss};
 
 use crate::real::{LANES, Lanes, Real};
 use nalgebra::{DMatrix, DVector};
@@ -43,6 +50,114 @@ pub trait Formula: Send + Sync {
     /// A and x* for losses ½(x−x*)ᵀA(x−x*) + c: exact moments exist for them.
     fn quadratic_form(&self) -> Option<QuadraticForm> {
         None
+    }
+}
+
+/// Why a landscape cannot be built from the given numbers.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LandscapeError {
+    /// d = 0 or n = 0.
+    #[error("{what} is empty: at least one entry is needed")]
+    Empty {
+        /// What was given.
+        what: &'static str,
+    },
+    /// A parameter outside its range.
+    #[error("{what} is {value}, allowed: {allowed}")]
+    OutOfRange {
+        /// The parameter.
+        what: &'static str,
+        /// The number given.
+        value: f64,
+        /// The allowed range in words.
+        allowed: &'static str,
+    },
+    /// NaN or infinite entry.
+    #[error("{what}, row {row}, column {column} (counted from 1): {value} is not finite")]
+    NotFinite {
+        /// The matrix or vector (a vector has one column).
+        what: &'static str,
+        /// Row, from 1.
+        row: usize,
+        /// Column, from 1.
+        column: usize,
+        /// NaN or ±∞.
+        value: f64,
+    },
+    /// A rectangular matrix where a square one is needed.
+    #[error("{what} must be square, found {rows} × {columns}")]
+    NotSquare {
+        /// The matrix.
+        what: &'static str,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+    },
+    /// a_ij ≠ a_ji.
+    #[error(
+        "{what} must be symmetric: entry ({row}, {column}) is {entry} but ({column}, {row}) is {mirrored} (counted from 1)"
+    )]
+    NotSymmetric {
+        /// The matrix.
+        what: &'static str,
+        /// Row of the entry, from 1.
+        row: usize,
+        /// Column of the entry, from 1.
+        column: usize,
+        /// a_ij.
+        entry: f64,
+        /// a_ji.
+        mirrored: f64,
+    },
+    /// Two inputs that do not fit together.
+    #[error("{what} has {found} entries, expected {expected}")]
+    Length {
+        /// The vector.
+        what: &'static str,
+        /// The length that fits.
+        expected: usize,
+        /// The length given.
+        found: usize,
+    },
+    /// Logistic regression classifies into two classes.
+    #[error("target {sample} (counted from 1) is {value}: logistic regression allows only 0 and 1")]
+    NotBinary {
+        /// The sample, from 1.
+        sample: usize,
+        /// Its target.
+        value: f64,
+    },
+}
+
+/// Refuses a matrix with a NaN or infinite entry, naming the first.
+fn check_finite(what: &'static str, matrix: &DMatrix<f64>) -> Result<(), LandscapeError> {
+    for row in 0..matrix.nrows() {
+        for column in 0..matrix.ncols() {
+            let value = matrix[(row, column)];
+            if !value.is_finite() {
+                return Err(LandscapeError::NotFinite {
+                    what,
+                    row: row + 1,
+                    column: column + 1,
+                    value,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a vector with a NaN or infinite entry, naming the first.
+fn check_finite_vector(what: &'static str, vector: &[f64]) -> Result<(), LandscapeError> {
+    match vector.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(i) => Err(LandscapeError::NotFinite {
+            what,
+            row: i + 1,
+            column: 1,
+            value: vector[i],
+        }),
     }
 }
 
