@@ -10,9 +10,10 @@ use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use slowsde::clocks::Steps;
 use slowsde::ensemble::{Control, Dynamics, Ensemble, InitialMomentum, Plan, TestFunction};
-use slowsde::landscape::{Coefficients, Hyperbola};
+use slowsde::landscape::Hyperbola;
 use slowsde::oracle::{EntryLaw, Factor, FactorNoise, Oracle};
 use slowsde::random::StreamKey;
+use slowsde::schedule::{Horizon, RateKind, Schedule, ScheduleFamily, Shape};
 use std::hint::black_box;
 use std::sync::Arc;
 use wide::{f64x8, u64x8};
@@ -23,13 +24,16 @@ const ETA: f64 = 1e-3;
 const BETA: f64 = 0.9;
 
 fn ensemble(steps: u64) -> (Ensemble, Plan) {
-    let constant = |c: Coefficients| -> slowsde::ensemble::Rates {
-        Arc::new(move |_, out: &mut [Coefficients]| out.fill(c))
+    let family = ScheduleFamily {
+        learning_rate: Shape::Constant(1.0),
+        momentum: Shape::Constant(1.0 - BETA),
+        alpha: 0.0,
     };
-    let sgdm = Coefficients {
-        decay: BETA,
-        gain: 1.0 - BETA,
-        rate: ETA,
+    let horizon = Horizon::Fast(Steps(steps).fast(ETA));
+    let schedule = Arc::new(Schedule::new(&family, ETA, horizon).expect("a valid schedule"));
+    let process = |kind| Dynamics::Discrete {
+        schedule: schedule.clone(),
+        kind,
     };
     let ensemble = Ensemble {
         oracle: Oracle {
@@ -44,16 +48,7 @@ fn ensemble(steps: u64) -> (Ensemble, Plan) {
         eta: ETA,
         x0: vec![2.0, 0.5],
         m0: InitialMomentum::Zero,
-        processes: vec![
-            Dynamics::Discrete {
-                rates: constant(Coefficients::sgd(ETA)),
-                momentum: false,
-            },
-            Dynamics::Discrete {
-                rates: constant(sgdm),
-                momentum: true,
-            },
-        ],
+        processes: vec![process(RateKind::SgdAveraged), process(RateKind::Sgdm)],
         save: vec![Steps(steps)],
         region: None,
         key: StreamKey { seed: 1, cell: 0 },

@@ -1,11 +1,12 @@
 //! One block of paths: the lock step itself.
 
 use super::region::{all_lanes, bounded};
-use super::{Dynamics, Ensemble, InitialMomentum};
+use super::{Dynamics, Ensemble, InitialMomentum, has_memory};
 use crate::clocks::Steps;
 use crate::landscape::Coefficients;
 use crate::random::{LaneRng, Purpose};
 use crate::real::{LANES, Lanes};
+use crate::schedule::RateStream;
 use nalgebra::DVector;
 
 /// Steps whose coefficients are prepared at a time.
@@ -115,7 +116,7 @@ impl Block {
             .map(|p| Track {
                 x: vec![Lanes::ZERO; n],
                 m: match p {
-                    Dynamics::Discrete { momentum: true, .. } => vec![Lanes::ZERO; n],
+                    Dynamics::Discrete { kind, .. } if has_memory(*kind) => vec![Lanes::ZERO; n],
                     _ => vec![],
                 },
                 coarse: match p {
@@ -168,11 +169,19 @@ impl Block {
         observer: &mut dyn Observer,
     ) {
         self.start(ensemble, first, count);
+        let mut streams: Vec<Option<RateStream<'_>>> = ensemble
+            .processes
+            .iter()
+            .map(|p| match p {
+                Dynamics::Discrete { schedule, .. } => Some(schedule.stream()),
+                _ => None,
+            })
+            .collect();
         let mut step = 0;
         for (index, &save) in ensemble.save.iter().enumerate() {
             while step < save.0 {
                 let end = save.0.min(step + PATROL);
-                self.advance(ensemble, first, step, end);
+                self.advance(ensemble, &mut streams, first, step, end);
                 step = end;
                 self.patrol(ensemble, first, step);
             }
@@ -251,13 +260,21 @@ impl Block {
         }
     }
 
-    fn advance(&mut self, ensemble: &Ensemble, first: u64, from: u64, to: u64) {
+    fn advance(
+        &mut self,
+        ensemble: &Ensemble,
+        streams: &mut [Option<RateStream<'_>>],
+        first: u64,
+        from: u64,
+        to: u64,
+    ) {
         let mut start = from;
         while start < to {
             let length = (to - start).min(SEGMENT as u64) as usize;
-            for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
-                if let Dynamics::Discrete { rates, .. } = process {
-                    rates(Steps(start), &mut track.coefficients[..length]);
+            let tracks = self.tracks.iter_mut().zip(&ensemble.processes);
+            for ((track, process), stream) in tracks.zip(streams.iter_mut()) {
+                if let (Dynamics::Discrete { kind, .. }, Some(stream)) = (process, stream) {
+                    stream.fill(*kind, Steps(start), &mut track.coefficients[..length]);
                 }
             }
             for offset in 0..length {

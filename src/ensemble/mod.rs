@@ -18,23 +18,20 @@ pub use parallel::{Control, Interrupted};
 pub use region::Region;
 
 use crate::clocks::Steps;
-use crate::landscape::Coefficients;
 use crate::oracle::Oracle;
 use crate::random::StreamKey;
+use crate::schedule::{RateKind, Schedule};
 use std::sync::Arc;
-
-/// Step coefficients of a discrete process: fills those of the steps first, first + 1, ….
-pub type Rates = Arc<dyn Fn(Steps, &mut [Coefficients]) + Send + Sync>;
 
 /// One process of the lock step.
 #[derive(Clone)]
 pub enum Dynamics {
     /// m ← a m + b g, x ← x − c m: SGD, SGDM and SGD-Standard are all of this form.
     Discrete {
-        /// The coefficients (a, b, c) step by step.
-        rates: Rates,
-        /// Whether the process keeps m; without it a = 0 and b = 1.
-        momentum: bool,
+        /// η_k and β_k at this η.
+        schedule: Arc<Schedule>,
+        /// Which process the schedule drives.
+        kind: RateKind,
     },
     /// y_k = x_k − w_k m_k of another process: the coupled trajectory, Eqs. (9)–(11).
     Coupled {
@@ -102,7 +99,7 @@ impl Ensemble {
             .processes
             .iter()
             .map(|p| match p {
-                Dynamics::Discrete { momentum, .. } => d * (1 + usize::from(*momentum)),
+                Dynamics::Discrete { kind, .. } => d * (1 + usize::from(has_memory(*kind))),
                 Dynamics::Coupled { .. } => d,
                 Dynamics::LimitingSde { .. } => 2 * d,
             })
@@ -130,4 +127,9 @@ impl Ensemble {
             .sum();
         steps * per_step
     }
+}
+
+/// Whether a process keeps a momentum.
+fn has_memory(kind: RateKind) -> bool {
+    matches!(kind, RateKind::Sgdm | RateKind::Standard { .. })
 }

@@ -169,7 +169,10 @@ fn one() -> f64 {
 
 impl Default for RawNoiseScale {
     fn default() -> RawNoiseScale {
-        RawNoiseScale { factor: 1.0, power: 0.0 }
+        RawNoiseScale {
+            factor: 1.0,
+            power: 0.0,
+        }
     }
 }
 
@@ -239,10 +242,24 @@ impl Default for RawSchedule {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawShape {
     Constant(f64),
-    StepDecay { initial: f64, factor: f64, at: Vec<f64> },
-    Cosine { from: f64, to: f64 },
-    Warmup { duration: f64, from: f64, then: Box<RawShape> },
-    Table { times: Vec<f64>, values: Vec<f64> },
+    StepDecay {
+        initial: f64,
+        factor: f64,
+        at: Vec<f64>,
+    },
+    Cosine {
+        from: f64,
+        to: f64,
+    },
+    Warmup {
+        duration: f64,
+        from: f64,
+        then: Box<RawShape>,
+    },
+    Table {
+        times: Vec<f64>,
+        values: Vec<f64>,
+    },
     Steps(Vec<f64>),
     Cycle(Vec<f64>),
 }
@@ -251,8 +268,14 @@ pub enum RawShape {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawRegion {
-    Ball { radius: f64, center: Option<Vec<f64>> },
-    Box { lower: Vec<f64>, upper: Vec<f64> },
+    Ball {
+        radius: f64,
+        center: Option<Vec<f64>>,
+    },
+    Box {
+        lower: Vec<f64>,
+        upper: Vec<f64>,
+    },
 }
 
 /// How the check is run. Every key may also stand in `[profile.smoke]`, `[profile.quick]` and `[profile.full]`, which win.

@@ -1,0 +1,265 @@
+//! Scenarios: TOML → checked types → ensembles → result.
+
+mod check;
+mod locate;
+pub mod raw;
+mod run;
+
+pub use check::ScenarioError;
+pub use run::{RunError, total_work};
+
+use crate::ensemble::{InitialMomentum, Region, TestFunction};
+use crate::oracle::Oracle;
+use crate::report::result::{ProcessFamily, Verdict};
+use crate::schedule::{Dampening, RateKind, Shape};
+use raw::RawProcess;
+
+/// How much effort a run may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Seconds: does everything run?
+    Smoke,
+    /// The default: verdicts.
+    #[default]
+    Quick,
+    /// For a paper.
+    Full,
+}
+
+/// What a profile sets where the scenario does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    pub etas: usize,
+    pub sde_etas: usize,
+    pub paths: u64,
+    pub max_paths: u64,
+    pub tolerance: f64,
+}
+
+impl Profile {
+    /// `smoke`, `quick` or `full`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Smoke => "smoke",
+            Profile::Quick => "quick",
+            Profile::Full => "full",
+        }
+    }
+
+    fn defaults(self) -> Defaults {
+        match self {
+            Profile::Smoke => Defaults { etas: 5, sde_etas: 4, paths: 1024, max_paths: 4096, tolerance: 0.25 },
+            Profile::Quick => Defaults { etas: 7, sde_etas: 5, paths: 8192, max_paths: 131_072, tolerance: 0.05 },
+            Profile::Full => Defaults { etas: 9, sde_etas: 6, paths: 65_536, max_paths: 2_097_152, tolerance: 0.02 },
+        }
+    }
+}
+
+/// Changes from the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `key=value` with a dotted key.
+    pub assignments: Vec<String>,
+    /// Seed that wins over the file's.
+    pub seed: Option<u64>,
+}
+
+/// The processes that can be compared; see [`RawProcess`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProcessKind {
+    /// SGD at η̄_k.
+    Sgd,
+    /// SGD at η_k.
+    SgdPlain,
+    /// SGD at γ_k = η_k(1−β_k).
+    SgdGamma,
+    /// SGDM.
+    Sgdm,
+    /// SGD-Standard.
+    HeavyBall,
+    /// SGD-Standard with PyTorch's first step.
+    Pytorch,
+    /// Coupled trajectory.
+    Coupled,
+    /// Limiting SDE.
+    Sde,
+}
+
+impl From<RawProcess> for ProcessKind {
+    fn from(raw: RawProcess) -> ProcessKind {
+        match raw {
+            RawProcess::Sgd => ProcessKind::Sgd,
+            RawProcess::SgdPlain => ProcessKind::SgdPlain,
+            RawProcess::SgdGamma => ProcessKind::SgdGamma,
+            RawProcess::Sgdm => ProcessKind::Sgdm,
+            RawProcess::HeavyBall => ProcessKind::HeavyBall,
+            RawProcess::Pytorch => ProcessKind::Pytorch,
+            RawProcess::Coupled => ProcessKind::Coupled,
+            RawProcess::Sde => ProcessKind::Sde,
+        }
+    }
+}
+
+impl ProcessKind {
+    /// The name in scenario files.
+    pub fn key(self) -> &'static str {
+        match self {
+            ProcessKind::Sgd => "sgd",
+            ProcessKind::SgdPlain => "sgd_plain",
+            ProcessKind::SgdGamma => "sgd_gamma",
+            ProcessKind::Sgdm => "sgdm",
+            ProcessKind::HeavyBall => "heavy_ball",
+            ProcessKind::Pytorch => "pytorch",
+            ProcessKind::Coupled => "coupled",
+            ProcessKind::Sde => "sde",
+        }
+    }
+
+    /// The name in legends and tables.
+    pub fn label(self) -> &'static str {
+        match self {
+            ProcessKind::Sgd => "SGD",
+            ProcessKind::SgdPlain => "SGD at ηₖ",
+            ProcessKind::SgdGamma => "SGD at γₖ",
+            ProcessKind::Sgdm => "SGDM",
+            ProcessKind::HeavyBall => "heavy ball",
+            ProcessKind::Pytorch => "PyTorch SGD",
+            ProcessKind::Coupled => "coupled y",
+            ProcessKind::Sde => "SDE (51)",
+        }
+    }
+
+    /// Its family in the result.
+    pub fn family(self) -> ProcessFamily {
+        match self {
+            ProcessKind::Sgd | ProcessKind::SgdPlain | ProcessKind::SgdGamma => ProcessFamily::Sgd,
+            ProcessKind::Sgdm => ProcessFamily::Sgdm,
+            ProcessKind::HeavyBall | ProcessKind::Pytorch => ProcessFamily::Standard,
+            ProcessKind::Coupled => ProcessFamily::Coupled,
+            ProcessKind::Sde => ProcessFamily::Sde,
+        }
+    }
+
+    /// The step coefficients, for discrete processes.
+    pub(crate) fn rates(self, dampening: Dampening) -> Option<RateKind> {
+        Some(match self {
+            ProcessKind::Sgd => RateKind::SgdAveraged,
+            ProcessKind::SgdPlain => RateKind::SgdPlain,
+            ProcessKind::SgdGamma => RateKind::SgdHeavyBallRate,
+            ProcessKind::Sgdm => RateKind::Sgdm,
+            ProcessKind::HeavyBall => RateKind::Standard { dampening, pytorch_first_step: false },
+            ProcessKind::Pytorch => RateKind::Standard { dampening, pytorch_first_step: true },
+            ProcessKind::Coupled | ProcessKind::Sde => return None,
+        })
+    }
+}
+
+/// One claim "left is a weak approximation of right" at one α.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Comparison {
+    /// Left process.
+    pub left: ProcessKind,
+    /// Right process.
+    pub right: ProcessKind,
+    /// Momentum index.
+    pub alpha: f64,
+    /// The verdict that the author of the scenario expects.
+    pub expected: Verdict,
+}
+
+/// Checked settings of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSettings {
+    /// T in fast time.
+    pub horizon: f64,
+    /// Momentum indices.
+    pub alphas: Vec<f64>,
+    /// Learning-rate scales, largest first.
+    pub etas: Vec<f64>,
+    /// How many of them, from the largest, run the SDE.
+    pub sde_etas: usize,
+    /// Paths in the first round.
+    pub paths: u64,
+    /// Budget of paths.
+    pub max_paths: u64,
+    /// Common save times.
+    pub times: usize,
+    /// Early save times.
+    pub early_times: usize,
+    /// r of the SDE.
+    pub substeps: usize,
+    /// The panel.
+    pub functions: Vec<TestFunction>,
+    /// Indices into the panel.
+    pub monitored: Vec<usize>,
+    /// Coverage of all intervals of the scenario together.
+    pub level: f64,
+    /// See [`Demands`](crate::theorems::weak_approximation::Demands).
+    pub tolerance: f64,
+    /// See [`Demands`](crate::theorems::weak_approximation::Demands).
+    pub negligible: f64,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// A checked scenario: everything in it fits together.
+#[derive(Clone)]
+pub struct Scenario {
+    /// File name without extension.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// The claim under test.
+    pub claim: String,
+    /// What is tested and what would refute it.
+    pub about: String,
+    /// The profile it was read with.
+    pub profile: Profile,
+    /// The text of the file, `--set` applied.
+    pub settings: String,
+    /// (L, Σ, Z).
+    pub oracle: Oracle,
+    /// σ = factor · η^power.
+    pub noise_factor: f64,
+    /// See `noise_factor`.
+    pub noise_power: f64,
+    /// x_0.
+    pub x0: Vec<f64>,
+    /// Law of m_0.
+    pub m0: InitialMomentum,
+    /// Compact set.
+    pub region: Option<Region>,
+    /// λ.
+    pub learning_rate: Shape,
+    /// μ.
+    pub momentum: Shape,
+    /// τ of SGD-Standard.
+    pub dampening: Dampening,
+    /// The claims.
+    pub comparisons: Vec<Comparison>,
+    /// How it is run.
+    pub run: RunSettings,
+}
+
+impl Scenario {
+    /// σ at scale η.
+    pub fn sigma(&self, eta: f64) -> f64 {
+        if self.noise_factor == 0.0 {
+            0.0
+        } else {
+            self.noise_factor * eta.powf(self.noise_power)
+        }
+    }
+
+    /// Whether a process is a different one for different α.
+    pub fn depends_on_alpha(&self, process: ProcessKind) -> bool {
+        match process {
+            // η̄_k = η_k where nothing moves.
+            ProcessKind::Sgd => {
+                self.learning_rate.constant_value().is_none() || self.momentum.constant_value().is_none()
+            }
+            ProcessKind::SgdPlain | ProcessKind::Sde => false,
+            _ => true,
+        }
+    }
+}
