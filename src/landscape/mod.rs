@@ -5,6 +5,7 @@
 //! of small problems (d ≤ 4) stays in registers.
 
 mod data;
+mod data_error;
 mod dense;
 mod double_well;
 mod finite_sum;
@@ -12,7 +13,8 @@ mod hyperbola;
 mod quadratic;
 mod regression;
 
-pub use data::{DataError, DataOptions, DataSet};
+pub use data::{DataOptions, DataSet};
+pub use data_error::DataError;
 pub use double_well::DoubleWell;
 pub use finite_sum::FiniteSum;
 pub use hyperbola::Hyperbola;

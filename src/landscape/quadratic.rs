@@ -182,13 +182,16 @@ impl Formula for Quadratic {
     fn gradient<R: Real>(&self, x: &[R], g: &mut [R]) {
         match &self.matrix {
             Curvature::Diagonal(a) => {
-                for (((g, &x), &a), &c) in g.iter_mut().zip(x).zip(a).zip(&self.center) {
+                // Slices of the length of x: for d ≤ 4 that is known at compile time, and the loop unrolls.
+                let (a, center) = (&a[..x.len()], &self.center[..x.len()]);
+                for (((g, &x), &a), &c) in g[..x.len()].iter_mut().zip(x).zip(a).zip(center) {
                     *g = R::constant(a) * (x - R::constant(c));
                 }
             }
             Curvature::Dense(a) => {
                 g.fill(R::constant(0.0));
-                add_symmetric_product(a, |j| x[j] - R::constant(self.center[j]), g);
+                let (a, center) = (&a[..x.len() * x.len()], &self.center[..x.len()]);
+                add_symmetric_product(a, |j| x[j] - R::constant(center[j]), g);
             }
         }
     }

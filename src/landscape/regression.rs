@@ -243,6 +243,34 @@ impl Regression {
         }
     }
 
+    /// covariance += (1/n) Σᵦ cᵦcᵦᵀ with the deviations cᵦ = φ′ᵦ aᵦ − `mean` of `B` samples, upper triangle only.
+    ///
+    /// The deviations are formed again in every row of the sum: a multiplication is cheaper than going through the
+    /// matrix once a sample.
+    #[inline(always)]
+    fn add_deviations<const B: usize>(
+        &self,
+        rows: [&[f64]; B],
+        targets: [f64; B],
+        x: &[Lanes],
+        mean: &[Lanes],
+        covariance: &mut [Lanes],
+    ) {
+        let z = products(rows, x);
+        let slopes: [Lanes; B] =
+            std::array::from_fn(|b| self.loss.slope(z[b], Lanes::splat(targets[b])));
+        let deviation = |b: usize, j: usize| Lanes::splat(rows[b][j]).mul_add(slopes[b], -mean[j]);
+        let share = Lanes::splat(self.share());
+        for (i, out) in covariance.chunks_exact_mut(x.len()).enumerate() {
+            let scaled: [Lanes; B] = std::array::from_fn(|b| share * deviation(b, i));
+            for (j, out) in out.iter_mut().enumerate().skip(i) {
+                for (b, &scaled) in scaled.iter().enumerate() {
+                    *out = deviation(b, j).mul_add(scaled, *out);
+                }
+            }
+        }
+    }
+
     /// The rows that the eight lanes ask for, and their targets.
     #[inline(always)]
     fn gather(&self, indices: Lanes) -> ([&[f64]; LANES], Lanes) {
@@ -372,6 +400,7 @@ impl FiniteSum for Regression {
         g.fill(Lanes::ZERO);
         for &indices in indices {
             let (rows, y) = self.gather(indices);
+            // Gathered again for the second use: keeping the columns was measured to be slower.
             let rows = rows.map(|row| &row[..x.len()]);
             let mut z = Lanes::ZERO;
             for (j, &x) in x.iter().enumerate() {
@@ -392,23 +421,17 @@ impl FiniteSum for Regression {
     /// The ridge, common to all samples, cancels. Two passes: the mean first, so that nothing cancels far from it.
     fn gradient_covariance(&self, x: &[Lanes], covariance: &mut [Lanes], scratch: &mut [Lanes]) {
         let d = x.len();
-        let (mean, rest) = scratch.split_at_mut(d);
-        let centred = &mut rest[..d];
+        let mean = &mut scratch[..d];
         self.data_gradient(x, mean);
         covariance.fill(Lanes::ZERO);
-        let share = Lanes::splat(self.share());
-        for (row, &y) in self.rows.chunks_exact(d).zip(&self.targets) {
-            let [z] = products([row], x);
-            let slope = self.loss.slope(z, Lanes::splat(y));
-            for ((c, &a), &mean) in centred.iter_mut().zip(row).zip(&*mean) {
-                *c = Lanes::splat(a).mul_add(slope, -mean);
-            }
-            for (i, out) in covariance.chunks_exact_mut(d).enumerate() {
-                let scaled = share * centred[i];
-                for (out, &c) in out[i..].iter_mut().zip(&centred[i..]) {
-                    *out = c.mul_add(scaled, *out);
-                }
-            }
+        let (targets, last_targets) = self.targets.as_chunks::<BLOCK>();
+        let blocks = self.rows.chunks_exact(BLOCK * d);
+        let rest = blocks.remainder();
+        for (&y, block) in targets.iter().zip(blocks) {
+            self.add_deviations::<BLOCK>(rows_of(block, d), y, x, mean, covariance);
+        }
+        for (row, &y) in rest.chunks_exact(d).zip(last_targets) {
+            self.add_deviations([row], [y], x, mean, covariance);
         }
         mirror_upper(d, covariance);
     }
