@@ -1,6 +1,7 @@
 //! slowsde (crate documentation to come)
 pub mod clocks;
 pub mod ensemble;
+pub mod exact_moments;
 pub mod landscape;
 pub mod oracle;
 pub mod random;
