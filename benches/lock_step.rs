@@ -49,6 +49,7 @@ fn ensemble(steps: u64) -> (Ensemble, Plan) {
         x0: vec![2.0, 0.5],
         m0: InitialMomentum::Zero,
         processes: vec![process(RateKind::SgdAveraged), process(RateKind::Sgdm)],
+        active: vec![true; 2],
         save: vec![Steps(steps)],
         region: None,
         key: StreamKey { seed: 1, cell: 0 },

@@ -227,7 +227,11 @@ impl Observer for Collector<'_> {
     fn observe(&mut self, save: usize, view: &BlockView<'_>) {
         let landscape = &*view.ensemble.oracle.landscape;
         let n = count(view.alive);
+        let active = &view.ensemble.active;
         for (process, dynamics) in view.ensemble.processes.iter().enumerate() {
+            if !active[process] {
+                continue;
+            }
             let values = &mut self.values[process];
             for (h, out) in self.plan.functions.iter().zip(values.iter_mut()) {
                 h.evaluate(landscape, view.state(process), out);
@@ -269,6 +273,9 @@ impl Observer for Collector<'_> {
             );
         }
         for (pair, &(left, right)) in self.plan.pairs.iter().enumerate() {
+            if !(active[left] && active[right]) {
+                continue;
+            }
             let sides = self.values[left].iter().zip(&self.values[right]);
             for (out, (l, r)) in self.errors.iter_mut().zip(sides) {
                 for (o, (&l, &r)) in out.iter_mut().zip(l.iter().zip(r)) {

@@ -172,8 +172,9 @@ impl Block {
         let mut streams: Vec<Option<RateStream<'_>>> = ensemble
             .processes
             .iter()
-            .map(|p| match p {
-                Dynamics::Discrete { schedule, .. } => Some(schedule.stream()),
+            .zip(&ensemble.active)
+            .map(|(p, &active)| match p {
+                Dynamics::Discrete { schedule, .. } if active => Some(schedule.stream()),
                 _ => None,
             })
             .collect();
@@ -303,6 +304,7 @@ impl Block {
         }
         for (index, process) in ensemble.processes.iter().enumerate() {
             match process {
+                _ if !ensemble.active[index] => {}
                 Dynamics::Discrete { .. } => {
                     let Track {
                         x, m, coefficients, ..

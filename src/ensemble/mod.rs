@@ -78,6 +78,8 @@ pub struct Ensemble {
     pub m0: InitialMomentum,
     /// The processes; a coupled trajectory comes after the process it belongs to.
     pub processes: Vec<Dynamics>,
+    /// Which of them run; the others keep their place but cost nothing and leave empty statistics.
+    pub active: Vec<bool>,
     /// Increasing steps at which the states are looked at.
     pub save: Vec<Steps>,
     /// Paths are stopped where they leave this set.
@@ -119,7 +121,9 @@ impl Ensemble {
         let per_step: u64 = self
             .processes
             .iter()
-            .map(|p| match p {
+            .zip(&self.active)
+            .map(|(p, &active)| match p {
+                _ if !active => 0,
                 Dynamics::Discrete { .. } => 1,
                 Dynamics::Coupled { .. } => 0,
                 Dynamics::LimitingSde { substeps, .. } => 3 * *substeps as u64,

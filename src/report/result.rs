@@ -11,12 +11,16 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The point estimate.
+    #[serde(with = "number")]
     pub value: f64,
     /// Its standard error; 0 for exact numbers.
+    #[serde(with = "number")]
     pub standard_error: f64,
     /// Lower end of the interval.
+    #[serde(with = "number")]
     pub lower: f64,
     /// Upper end of the interval.
+    #[serde(with = "number")]
     pub upper: f64,
     /// Coverage of the interval, in (0, 1).
     pub level: f64,
@@ -27,12 +31,67 @@ pub struct Estimate {
 /// Estimates over the save times of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EstimateSeries {
+    /// Point estimates.
+    #[serde(with = "numbers")]
     pub value: Vec<f64>,
+    /// Standard errors.
+    #[serde(with = "numbers")]
     pub standard_error: Vec<f64>,
+    /// Lower ends.
+    #[serde(with = "numbers")]
     pub lower: Vec<f64>,
+    /// Upper ends.
+    #[serde(with = "numbers")]
     pub upper: Vec<f64>,
+    /// Coverage of each interval.
     pub level: f64,
+    /// Number of paths behind each.
     pub n: u64,
+}
+
+/// JSON has no "not a number": a value that does not exist is `null` in the file and NaN in memory.
+mod number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(x: &f64, s: S) -> Result<S::Ok, S::Error> {
+        x.is_finite().then_some(*x).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(d)?.unwrap_or(f64::NAN))
+    }
+}
+
+/// [`number`] for lists.
+mod numbers {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(x: &[f64], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(x.iter().map(|x| x.is_finite().then_some(*x)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<f64>, D::Error> {
+        let list = Vec::<Option<f64>>::deserialize(d)?;
+        Ok(list.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())
+    }
+}
+
+/// [`numbers`] for lists of lists.
+mod tables {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(x: &[Vec<f64>], s: S) -> Result<S::Ok, S::Error> {
+        let row = |r: &Vec<f64>| -> Vec<Option<f64>> {
+            r.iter().map(|x| x.is_finite().then_some(*x)).collect()
+        };
+        s.collect_seq(x.iter().map(row))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Vec<f64>>, D::Error> {
+        let table = Vec::<Vec<Option<f64>>>::deserialize(d)?;
+        let row = |r: Vec<Option<f64>>| r.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect();
+        Ok(table.into_iter().map(row).collect())
+    }
 }
 
 /// What the evidence says of a claim.
@@ -77,6 +136,8 @@ pub struct ScenarioInfo {
     pub title: String,
     /// The claim that is tested, e.g. `Theorem 4.5`.
     pub claim: String,
+    /// What is tested and what would refute it.
+    pub about: String,
     /// `smoke`, `quick` or `full`.
     pub profile: String,
     pub seed: u64,
@@ -127,19 +188,24 @@ pub struct Cell {
     pub processes: Vec<ProcessSummary>,
 }
 
-/// Statistics of one process at one η.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Statistics of one process at one η; empty where the process does not run at that η.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ProcessSummary {
     /// E h(x_k), indexed like [`ScenarioResult::functions`]. For the SDE these are extrapolated to time step 0.
     pub means: Vec<EstimateSeries>,
     /// E h in closed form or by the exact moment recursion, where it exists: `exact[function][time]`.
     pub exact: Option<Vec<Option<Vec<f64>>>>,
     /// Standard deviation of h(x_k): `deviations[function][time]`.
+    #[serde(with = "tables")]
     pub deviations: Vec<Vec<f64>>,
     /// Correlation matrix of the test functions at the last save time, row by row.
     pub final_correlation: Vec<f64>,
-    /// Smallest and largest h(x_k) over all paths: `extrema[function][time]`.
-    pub extrema: Vec<Vec<[f64; 2]>>,
+    /// Smallest h(x_k) over all paths: `least[function][time]`.
+    #[serde(with = "tables")]
+    pub least: Vec<Vec<f64>>,
+    /// Largest h(x_k) over all paths: `greatest[function][time]`.
+    #[serde(with = "tables")]
+    pub greatest: Vec<Vec<f64>>,
     /// Quantiles of the monitored functions against time.
     pub quantiles: Vec<QuantileBand>,
     /// Histograms of the monitored functions at the chosen times.
@@ -168,6 +234,7 @@ pub struct QuantileBand {
     /// Probabilities, increasing, e.g. 0.05, 0.25, 0.5, 0.75, 0.95.
     pub probabilities: Vec<f64>,
     /// `values[probability][time]`.
+    #[serde(with = "tables")]
     pub values: Vec<Vec<f64>>,
 }
 

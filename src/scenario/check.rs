@@ -60,7 +60,10 @@ struct Problem {
 }
 
 fn problem<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, Problem> {
-    Err(Problem { key: key.into(), message: message.into() })
+    Err(Problem {
+        key: key.into(),
+        message: message.into(),
+    })
 }
 
 /// Requires a condition on a number.
@@ -77,15 +80,20 @@ impl Scenario {
     ///
     /// # Errors
     /// A [`ScenarioError`] that names file, line, key, value and what is allowed.
-    pub fn read(path: &Path, profile: Profile, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+    pub fn read(
+        path: &Path,
+        profile: Profile,
+        overrides: &Overrides,
+    ) -> Result<Scenario, ScenarioError> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|source| ScenarioError::Unreadable {
             file: file.clone(),
             source,
         })?;
-        let name = path
-            .file_stem()
-            .map_or_else(|| "scenario".to_string(), |s| s.to_string_lossy().into_owned());
+        let name = path.file_stem().map_or_else(
+            || "scenario".to_string(),
+            |s| s.to_string_lossy().into_owned(),
+        );
         let folder = path.parent().unwrap_or(Path::new("."));
         Scenario::parse(&text, &file, &name, folder, profile, overrides)
     }
@@ -105,7 +113,10 @@ impl Scenario {
         let (text, file) = if overrides.assignments.is_empty() {
             (text.to_string(), file.to_string())
         } else {
-            (assign(text, file, &overrides.assignments)?, format!("{file} with --set"))
+            (
+                assign(text, file, &overrides.assignments)?,
+                format!("{file} with --set"),
+            )
         };
         let mut raw: RawScenario = toml::from_str(&text).map_err(|e| ScenarioError::Syntax {
             file: file.clone(),
@@ -114,9 +125,18 @@ impl Scenario {
         if let Some(seed) = overrides.seed {
             raw.run.seed = Some(seed);
             raw.profile = RawProfiles {
-                smoke: RawRun { seed: None, ..raw.profile.smoke },
-                quick: RawRun { seed: None, ..raw.profile.quick },
-                full: RawRun { seed: None, ..raw.profile.full },
+                smoke: RawRun {
+                    seed: None,
+                    ..raw.profile.smoke
+                },
+                quick: RawRun {
+                    seed: None,
+                    ..raw.profile.quick
+                },
+                full: RawRun {
+                    seed: None,
+                    ..raw.profile.full
+                },
             };
         }
         check(raw, &text, name, folder, profile).map_err(|p| {
@@ -125,9 +145,7 @@ impl Scenario {
                 .strip_prefix("run.")
                 .map(|k| format!("profile.{}.{k}", profile.name()));
             // A setting of the profile wins over `run`: point at the one that is in force.
-            let key = in_profile
-                .filter(|k| has_key(&text, k))
-                .unwrap_or(p.key);
+            let key = in_profile.filter(|k| has_key(&text, k)).unwrap_or(p.key);
             ScenarioError::Value {
                 place: locate(&text, &key),
                 file,
@@ -156,10 +174,11 @@ fn has_key(text: &str, path: &str) -> bool {
 /// Writes `key.path=value` assignments into the text.
 fn assign(text: &str, file: &str, assignments: &[String]) -> Result<String, ScenarioError> {
     let mut document: toml_edit::DocumentMut =
-        text.parse().map_err(|e: toml_edit::TomlError| ScenarioError::Syntax {
-            file: file.to_string(),
-            message: e.to_string().trim_end().to_string(),
-        })?;
+        text.parse()
+            .map_err(|e: toml_edit::TomlError| ScenarioError::Syntax {
+                file: file.to_string(),
+                message: e.to_string().trim_end().to_string(),
+            })?;
     for text in assignments {
         let bad = |message: &str| ScenarioError::Set {
             text: text.clone(),
@@ -174,7 +193,10 @@ fn assign(text: &str, file: &str, assignments: &[String]) -> Result<String, Scen
             .or_else(|_| format!("{value:?}").parse())
             .map_err(|_| bad("the value is not TOML"))?;
         let parts: Vec<&str> = path.split('.').map(str::trim).collect();
-        let Some((last, parents)) = parts.split_last().filter(|_| parts.iter().all(|p| !p.is_empty())) else {
+        let Some((last, parents)) = parts
+            .split_last()
+            .filter(|_| parts.iter().all(|p| !p.is_empty()))
+        else {
             return Err(bad("the key has an empty part"));
         };
         let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
@@ -201,7 +223,12 @@ fn check(
     let d = landscape.dimension();
     let noise = noise(&raw.noise, &landscape)?;
     let RawNoiseScale { factor, power } = raw.noise_scale;
-    require("noise_scale.factor", factor, factor >= 0.0, "a finite number ≥ 0")?;
+    require(
+        "noise_scale.factor",
+        factor,
+        factor >= 0.0,
+        "a finite number ≥ 0",
+    )?;
     require(
         "noise_scale.power",
         power,
@@ -221,7 +248,12 @@ fn check(
             InitialMomentum::Fixed(m)
         }
         RawMomentum::Gaussian(s) => {
-            require("start.m0.gaussian", s, s >= 0.0, "a finite standard deviation ≥ 0")?;
+            require(
+                "start.m0.gaussian",
+                s,
+                s >= 0.0,
+                "a finite standard deviation ≥ 0",
+            )?;
             InitialMomentum::Gaussian(s)
         }
     };
@@ -234,7 +266,8 @@ fn check(
     let run = run_settings(settings.over(raw.run), profile, d, factor == 0.0)?;
     let learning_rate = shape(&raw.schedule.learning_rate, "schedule.learning_rate")?;
     let momentum = shape(&raw.schedule.momentum, "schedule.momentum")?;
-    let dampening = Dampening::new(raw.schedule.dampening).or_else(|e| problem("schedule.dampening", e.to_string()))?;
+    let dampening = Dampening::new(raw.schedule.dampening)
+        .or_else(|e| problem("schedule.dampening", e.to_string()))?;
     let scenario = Scenario {
         name: name.to_string(),
         title: raw.title,
@@ -256,14 +289,20 @@ fn check(
     };
     let comparisons = comparisons(&raw.compare, &scenario)?;
     check_schedules(&scenario, &comparisons)?;
-    Ok(Scenario { comparisons, ..scenario })
+    Ok(Scenario {
+        comparisons,
+        ..scenario
+    })
 }
 
 fn vector(key: &str, v: &[f64], d: usize) -> Result<(), Problem> {
     if v.len() != d {
         return problem(
             key,
-            format!("has {} entries, but the landscape has {d} parameters", v.len()),
+            format!(
+                "has {} entries, but the landscape has {d} parameters",
+                v.len()
+            ),
         );
     }
     match v.iter().position(|x| !x.is_finite()) {
@@ -299,14 +338,19 @@ fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
 
 fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Problem> {
     Ok(match raw {
-        RawLandscape::Quadratic { spectrum, matrix: a, center } => {
+        RawLandscape::Quadratic {
+            spectrum,
+            matrix: a,
+            center,
+        } => {
             let key = "landscape.quadratic";
             let quadratic = match (spectrum, a) {
                 (Some(s), None) => Quadratic::from_spectrum(s)
                     .or_else(|e| problem(format!("{key}.spectrum"), e.to_string()))?,
                 (None, Some(rows)) => {
                     let key = format!("{key}.matrix");
-                    Quadratic::from_matrix(matrix(&key, rows)?).or_else(|e| problem(key, e.to_string()))?
+                    Quadratic::from_matrix(matrix(&key, rows)?)
+                        .or_else(|e| problem(key, e.to_string()))?
                 }
                 _ => return problem(key, "needs exactly one of `spectrum` and `matrix`"),
             };
@@ -319,7 +363,10 @@ fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Pr
                 None => Arc::new(quadratic),
             }
         }
-        RawLandscape::DoubleWell { dimension, curvature } => Arc::new(
+        RawLandscape::DoubleWell {
+            dimension,
+            curvature,
+        } => Arc::new(
             DoubleWell::new(dimension.unwrap_or(1), curvature.unwrap_or(1.0))
                 .or_else(|e| problem("landscape.double_well", e.to_string()))?,
         ),
@@ -344,14 +391,22 @@ fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Pr
                 intercept: *intercept,
                 rows: *rows,
             };
-            let data = DataSet::read(folder.join(file), options).or_else(|e| problem(key, e.to_string()))?;
+            let data = DataSet::read(folder.join(file), options)
+                .or_else(|e| problem(key, e.to_string()))?;
             let loss = match loss {
                 RawLoss::LeastSquares => RegressionLoss::LeastSquares,
                 RawLoss::Logistic => RegressionLoss::Logistic,
             };
-            Arc::new(data.into_regression(loss, *ridge).or_else(|e| problem(key, e.to_string()))?)
+            Arc::new(
+                data.into_regression(loss, *ridge)
+                    .or_else(|e| problem(key, e.to_string()))?,
+            )
         }
-        RawLandscape::LinearRegression { inputs, targets, ridge } => {
+        RawLandscape::LinearRegression {
+            inputs,
+            targets,
+            ridge,
+        } => {
             let key = "landscape.linear_regression";
             let rows = matrix(&format!("{key}.inputs"), inputs)?;
             Arc::new(
@@ -373,11 +428,15 @@ fn noise(raw: &RawNoise, landscape: &Arc<dyn Landscape>) -> Result<Arc<dyn Noise
         )
     };
     Ok(match raw {
-        RawNoise::Gaussian { factor: RawFactor::Minibatch(size) } => {
-            Arc::new(batch("noise.gaussian.factor.minibatch", *size)?.gaussian())
+        RawNoise::Gaussian {
+            factor: RawFactor::Minibatch(size),
+        } => Arc::new(batch("noise.gaussian.factor.minibatch", *size)?.gaussian()),
+        RawNoise::Gaussian { factor } => {
+            factor_noise("gaussian", factor, EntryLaw::Gaussian, landscape)?
         }
-        RawNoise::Gaussian { factor } => factor_noise("gaussian", factor, EntryLaw::Gaussian, landscape)?,
-        RawNoise::Rademacher { factor } => factor_noise("rademacher", factor, EntryLaw::Rademacher, landscape)?,
+        RawNoise::Rademacher { factor } => {
+            factor_noise("rademacher", factor, EntryLaw::Rademacher, landscape)?
+        }
         RawNoise::Student { freedom, factor } => {
             require(
                 "noise.student.freedom",
@@ -385,10 +444,20 @@ fn noise(raw: &RawNoise, landscape: &Arc<dyn Landscape>) -> Result<Arc<dyn Noise
                 *freedom > 2.0,
                 "a finite number above 2, so that the variance exists",
             )?;
-            factor_noise("student", factor, EntryLaw::Student { freedom: *freedom }, landscape)?
+            factor_noise(
+                "student",
+                factor,
+                EntryLaw::Student { freedom: *freedom },
+                landscape,
+            )?
         }
         RawNoise::Label { deviation, law } => {
-            require("noise.label.deviation", *deviation, *deviation >= 0.0, "a finite number ≥ 0")?;
+            require(
+                "noise.label.deviation",
+                *deviation,
+                *deviation >= 0.0,
+                "a finite number ≥ 0",
+            )?;
             let law = match law {
                 RawLabelLaw::Gaussian => EntryLaw::Gaussian,
                 RawLabelLaw::Rademacher => EntryLaw::Rademacher,
@@ -415,7 +484,8 @@ fn factor_noise(
 ) -> Result<Arc<dyn Noise>, Problem> {
     let key = format!("noise.{law_name}.factor");
     let d = landscape.dimension();
-    let scale = |name: &str, s: f64| require(&format!("{key}.{name}"), s, s >= 0.0, "a finite number ≥ 0");
+    let scale =
+        |name: &str, s: f64| require(&format!("{key}.{name}"), s, s >= 0.0, "a finite number ≥ 0");
     let factor = match raw {
         RawFactor::Isotropic(s) => {
             scale("isotropic", *s)?;
@@ -430,7 +500,10 @@ fn factor_noise(
             if m.nrows() != d {
                 return problem(
                     format!("{key}.matrix"),
-                    format!("has {} rows, but the landscape has {d} parameters", m.nrows()),
+                    format!(
+                        "has {} rows, but the landscape has {d} parameters",
+                        m.nrows()
+                    ),
                 );
             }
             Factor::Matrix(m)
@@ -444,7 +517,10 @@ fn factor_noise(
             Factor::Growing(*s)
         }
         RawFactor::Minibatch(_) => {
-            return problem(key, "`minibatch` is a factor of Gaussian noise only: use [noise.gaussian] or [noise.minibatch]");
+            return problem(
+                key,
+                "`minibatch` is a factor of Gaussian noise only: use [noise.gaussian] or [noise.minibatch]",
+            );
         }
     };
     Ok(Arc::new(FactorNoise::new(factor, law, d)))
@@ -454,7 +530,12 @@ fn region(raw: RawRegion, x0: &[f64]) -> Result<Region, Problem> {
     let d = x0.len();
     let region = match raw {
         RawRegion::Ball { radius, center } => {
-            require("compact_set.ball.radius", radius, radius > 0.0, "a finite number > 0")?;
+            require(
+                "compact_set.ball.radius",
+                radius,
+                radius > 0.0,
+                "a finite number > 0",
+            )?;
             let center = center.unwrap_or_else(|| vec![0.0; d]);
             vector("compact_set.ball.center", &center, d)?;
             Region::Ball { center, radius }
@@ -474,11 +555,21 @@ fn region(raw: RawRegion, x0: &[f64]) -> Result<Region, Problem> {
 fn shape(raw: &RawShape, key: &str) -> Result<Shape, Problem> {
     let result = match raw {
         RawShape::Constant(v) => Shape::constant(*v),
-        RawShape::StepDecay { initial, factor, at } => Shape::step_decay(*initial, *factor, at.clone()),
+        RawShape::StepDecay {
+            initial,
+            factor,
+            at,
+        } => Shape::step_decay(*initial, *factor, at.clone()),
         RawShape::Cosine { from, to } => Shape::cosine(*from, *to),
-        RawShape::Warmup { duration, from, then } => {
-            Shape::warmup(*duration, *from, shape(then, &format!("{key}.warmup.then"))?)
-        }
+        RawShape::Warmup {
+            duration,
+            from,
+            then,
+        } => Shape::warmup(
+            *duration,
+            *from,
+            shape(then, &format!("{key}.warmup.then"))?,
+        ),
         RawShape::Table { times, values } => Shape::table(times.clone(), values.clone()),
         RawShape::Steps(values) => Shape::steps(values.clone()),
         RawShape::Cycle(values) => Shape::cycle(values.clone()),
@@ -486,19 +577,35 @@ fn shape(raw: &RawShape, key: &str) -> Result<Shape, Problem> {
     result.or_else(|e| problem(key, e.to_string()))
 }
 
-fn run_settings(raw: RawRun, profile: Profile, d: usize, deterministic: bool) -> Result<RunSettings, Problem> {
+fn run_settings(
+    raw: RawRun,
+    profile: Profile,
+    d: usize,
+    deterministic: bool,
+) -> Result<RunSettings, Problem> {
     let defaults = profile.defaults();
     let Some(horizon) = raw.horizon else {
-        return problem("run.horizon", "is missing: the horizon T in fast time t = kη");
+        return problem(
+            "run.horizon",
+            "is missing: the horizon T in fast time t = kη",
+        );
     };
     require("run.horizon", horizon, horizon > 0.0, "a finite time > 0")?;
     let eta_max = raw.eta_max.unwrap_or(1.0 / 16.0);
-    require("run.eta_max", eta_max, eta_max > 0.0 && eta_max <= horizon, "above 0 and at most the horizon")?;
+    require(
+        "run.eta_max",
+        eta_max,
+        eta_max > 0.0 && eta_max <= horizon,
+        "above 0 and at most the horizon",
+    )?;
     let count = |key: &str, value: usize, low: usize, high: usize| -> Result<usize, Problem> {
         if (low..=high).contains(&value) {
             Ok(value)
         } else {
-            problem(key, format!("is {value}, but must be a whole number from {low} to {high}"))
+            problem(
+                key,
+                format!("is {value}, but must be a whole number from {low} to {high}"),
+            )
         }
     };
     let etas = count("run.etas", raw.etas.unwrap_or(defaults.etas), 1, 24)?;
@@ -506,17 +613,33 @@ fn run_settings(raw: RawRun, profile: Profile, d: usize, deterministic: bool) ->
     if horizon / smallest > 1e9 {
         return problem(
             "run.etas",
-            format!("is {etas}: the smallest η would be {smallest:.3e} and take {:.1e} steps; at most 1e9 are allowed", horizon / smallest),
+            format!(
+                "is {etas}: the smallest η would be {smallest:.3e} and take {:.1e} steps; at most 1e9 are allowed",
+                horizon / smallest
+            ),
         );
     }
-    let sde_etas = count("run.sde_etas", raw.sde_etas.unwrap_or(etas.min(defaults.sde_etas)).min(etas), 0, etas)?;
+    let sde_etas = count(
+        "run.sde_etas",
+        raw.sde_etas
+            .unwrap_or(etas.min(defaults.sde_etas))
+            .min(etas),
+        0,
+        etas,
+    )?;
     let alphas = raw.alphas.unwrap_or_else(|| vec![0.0]);
     check_alphas("run.alphas", &alphas)?;
     let paths = raw.paths.unwrap_or(defaults.paths);
-    let max_paths = raw.max_paths.unwrap_or(defaults.max_paths.max(paths)).max(paths);
+    let max_paths = raw
+        .max_paths
+        .unwrap_or(defaults.max_paths.max(paths))
+        .max(paths);
     for (key, value) in [("run.paths", paths), ("run.max_paths", max_paths)] {
         if !(1..=1_000_000_000_000).contains(&value) {
-            return problem(key, format!("is {value}, but must be a whole number from 1 to 10¹²"));
+            return problem(
+                key,
+                format!("is {value}, but must be a whole number from 1 to 10¹²"),
+            );
         }
     }
     let times = count("run.times", raw.times.unwrap_or(8), 1, 256)?;
@@ -524,7 +647,9 @@ fn run_settings(raw: RawRun, profile: Profile, d: usize, deterministic: bool) ->
     let substeps = count("run.substeps", raw.substeps.unwrap_or(8), 1, 4096)?;
     let functions = match &raw.functions {
         None => TestFunction::default_panel(d),
-        Some(names) if names.is_empty() => return problem("run.functions", "is empty: name at least one test function"),
+        Some(names) if names.is_empty() => {
+            return problem("run.functions", "is empty: name at least one test function");
+        }
         Some(names) => parse_functions("run.functions", names, d)?,
     };
     let monitored = match &raw.monitored {
@@ -536,19 +661,43 @@ fn run_settings(raw: RawRun, profile: Profile, d: usize, deterministic: bool) ->
             let wanted = parse_functions("run.monitored", names, d)?;
             let find = |(i, f): (usize, &TestFunction)| {
                 functions.iter().position(|g| g == f).map_or_else(
-                    || problem(format!("run.monitored[{}]", i + 1), format!("`{f}` is not among the test functions of the run")),
+                    || {
+                        problem(
+                            format!("run.monitored[{}]", i + 1),
+                            format!("`{f}` is not among the test functions of the run"),
+                        )
+                    },
                     Ok,
                 )
             };
-            wanted.iter().enumerate().map(find).collect::<Result<_, _>>()?
+            wanted
+                .iter()
+                .enumerate()
+                .map(find)
+                .collect::<Result<_, _>>()?
         }
     };
     let level = raw.level.unwrap_or(0.99);
-    require("run.level", level, level > 0.5 && level < 1.0, "above 0.5 and below 1")?;
+    require(
+        "run.level",
+        level,
+        level > 0.5 && level < 1.0,
+        "above 0.5 and below 1",
+    )?;
     let tolerance = raw.tolerance.unwrap_or(defaults.tolerance);
-    require("run.tolerance", tolerance, tolerance > 0.0 && tolerance < 1.0, "above 0 and below 1")?;
+    require(
+        "run.tolerance",
+        tolerance,
+        tolerance > 0.0 && tolerance < 1.0,
+        "above 0 and below 1",
+    )?;
     let negligible = raw.negligible.unwrap_or(0.002);
-    require("run.negligible", negligible, negligible >= 0.0 && negligible < tolerance, "at least 0 and below the tolerance")?;
+    require(
+        "run.negligible",
+        negligible,
+        negligible >= 0.0 && negligible < tolerance,
+        "at least 0 and below the tolerance",
+    )?;
     Ok(RunSettings {
         horizon,
         alphas,
@@ -574,7 +723,12 @@ fn check_alphas(key: &str, alphas: &[f64]) -> Result<(), Problem> {
         return problem(key, "is empty: name at least one momentum index α");
     }
     for (i, &a) in alphas.iter().enumerate() {
-        require(&format!("{key}[{}]", i + 1), a, (0.0..=4.0).contains(&a), "from 0 to 4")?;
+        require(
+            &format!("{key}[{}]", i + 1),
+            a,
+            (0.0..=4.0).contains(&a),
+            "from 0 to 4",
+        )?;
     }
     Ok(())
 }
@@ -582,9 +736,17 @@ fn check_alphas(key: &str, alphas: &[f64]) -> Result<(), Problem> {
 fn parse_functions(key: &str, names: &[String], d: usize) -> Result<Vec<TestFunction>, Problem> {
     let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
         let key = format!("{key}[{}]", i + 1);
-        let f: TestFunction = name.parse().or_else(|e| problem(&key, format!("`{name}` is {e}")))?;
+        let f: TestFunction = name
+            .parse()
+            .or_else(|e| problem(&key, format!("`{name}` is {e}")))?;
         match f.last_coordinate() {
-            Some(c) if c >= d => problem(key, format!("`{name}` asks for coordinate {}, but the landscape has {d}", c + 1)),
+            Some(c) if c >= d => problem(
+                key,
+                format!(
+                    "`{name}` asks for coordinate {}, but the landscape has {d}",
+                    c + 1
+                ),
+            ),
             _ => Ok(f),
         }
     };
@@ -593,7 +755,10 @@ fn parse_functions(key: &str, names: &[String], d: usize) -> Result<Vec<TestFunc
 
 fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison>, Problem> {
     if raw.is_empty() {
-        return problem("compare", "is empty: a scenario needs at least one [[compare]]");
+        return problem(
+            "compare",
+            "is empty: a scenario needs at least one [[compare]]",
+        );
     }
     let mut all = vec![];
     for (i, c) in raw.iter().enumerate() {
@@ -602,15 +767,30 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
         check_alphas(&format!("{key}.alphas"), alphas)?;
         let (left, right) = (ProcessKind::from(c.left), ProcessKind::from(c.right));
         if left == right {
-            return problem(format!("{key}.right"), "is the same process as `left`: nothing to compare");
+            return problem(
+                format!("{key}.right"),
+                "is the same process as `left`: nothing to compare",
+            );
         }
         if [left, right].contains(&ProcessKind::Sde) {
-            let times = [("learning_rate", &scenario.learning_rate), ("momentum", &scenario.momentum)];
+            let times = [
+                ("learning_rate", &scenario.learning_rate),
+                ("momentum", &scenario.momentum),
+            ];
             for (name, shape) in times {
                 if shape.limit(0.0, scenario.run.horizon).is_none() {
                     return problem(
-                        format!("{key}.{}", if left == ProcessKind::Sde { "left" } else { "right" }),
-                        format!("the SDE (51) needs a schedule that is a function of time, but schedule.{name} changes from step to step: leave out the comparison with `sde`, or use another shape"),
+                        format!(
+                            "{key}.{}",
+                            if left == ProcessKind::Sde {
+                                "left"
+                            } else {
+                                "right"
+                            }
+                        ),
+                        format!(
+                            "the SDE (51) needs a schedule that is a function of time, but schedule.{name} changes from step to step: leave out the comparison with `sde`, or use another shape"
+                        ),
                     );
                 }
             }
@@ -620,7 +800,12 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
         }
         let moves = [left, right].iter().any(|p| scenario.depends_on_alpha(*p));
         let alphas = if moves { alphas.clone() } else { vec![0.0] };
-        all.extend(alphas.into_iter().map(|alpha| Comparison { left, right, alpha, expected: c.expect }));
+        all.extend(alphas.into_iter().map(|alpha| Comparison {
+            left,
+            right,
+            alpha,
+            expected: c.expect,
+        }));
     }
     Ok(all)
 }

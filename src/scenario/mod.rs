@@ -1,12 +1,15 @@
 //! Scenarios: TOML → checked types → ensembles → result.
 
 mod check;
+mod exact;
 mod locate;
 pub mod raw;
 mod run;
+mod summary;
+mod system;
 
 pub use check::ScenarioError;
-pub use run::{RunError, total_work};
+pub use run::total_work;
 
 use crate::ensemble::{InitialMomentum, Region, TestFunction};
 use crate::oracle::Oracle;
@@ -48,9 +51,27 @@ impl Profile {
 
     fn defaults(self) -> Defaults {
         match self {
-            Profile::Smoke => Defaults { etas: 5, sde_etas: 4, paths: 1024, max_paths: 4096, tolerance: 0.25 },
-            Profile::Quick => Defaults { etas: 7, sde_etas: 5, paths: 8192, max_paths: 131_072, tolerance: 0.05 },
-            Profile::Full => Defaults { etas: 9, sde_etas: 6, paths: 65_536, max_paths: 2_097_152, tolerance: 0.02 },
+            Profile::Smoke => Defaults {
+                etas: 5,
+                sde_etas: 4,
+                paths: 1024,
+                max_paths: 4096,
+                tolerance: 0.25,
+            },
+            Profile::Quick => Defaults {
+                etas: 7,
+                sde_etas: 5,
+                paths: 8192,
+                max_paths: 131_072,
+                tolerance: 0.05,
+            },
+            Profile::Full => Defaults {
+                etas: 9,
+                sde_etas: 6,
+                paths: 65_536,
+                max_paths: 2_097_152,
+                tolerance: 0.02,
+            },
         }
     }
 }
@@ -147,8 +168,14 @@ impl ProcessKind {
             ProcessKind::SgdPlain => RateKind::SgdPlain,
             ProcessKind::SgdGamma => RateKind::SgdHeavyBallRate,
             ProcessKind::Sgdm => RateKind::Sgdm,
-            ProcessKind::HeavyBall => RateKind::Standard { dampening, pytorch_first_step: false },
-            ProcessKind::Pytorch => RateKind::Standard { dampening, pytorch_first_step: true },
+            ProcessKind::HeavyBall => RateKind::Standard {
+                dampening,
+                pytorch_first_step: false,
+            },
+            ProcessKind::Pytorch => RateKind::Standard {
+                dampening,
+                pytorch_first_step: true,
+            },
             ProcessKind::Coupled | ProcessKind::Sde => return None,
         })
     }
@@ -256,7 +283,8 @@ impl Scenario {
         match process {
             // η̄_k = η_k where nothing moves.
             ProcessKind::Sgd => {
-                self.learning_rate.constant_value().is_none() || self.momentum.constant_value().is_none()
+                self.learning_rate.constant_value().is_none()
+                    || self.momentum.constant_value().is_none()
             }
             ProcessKind::SgdPlain | ProcessKind::Sde => false,
             _ => true,

@@ -1,1 +1,197 @@
-//! x
+//! Runs a scenario: rounds of sampling on the whole ladder until every verdict is reached or the budget is spent.
+
+use super::system::System;
+use super::{ProcessKind, Scenario};
+use crate::ensemble::{Accumulator, Control, Interrupted};
+use crate::report::result::*;
+use crate::theorems::weak_approximation::{Claim, Demands, Judgement, Rung, judge};
+use std::time::Instant;
+
+/// Path-steps of the first round: what a progress bar can count on.
+pub fn total_work(scenario: &Scenario) -> u64 {
+    let systems = scenario.systems(&scenario.members());
+    systems
+        .iter()
+        .map(|s| s.ensemble.work_per_path() * scenario.run.paths)
+        .sum()
+}
+
+impl Scenario {
+    /// Runs the scenario. `more` is told the path-steps of every round after the first before it starts.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when `control` was told to stop.
+    pub fn execute(
+        &self,
+        control: &Control,
+        more: &dyn Fn(u64),
+    ) -> Result<ScenarioResult, Interrupted> {
+        let start = Instant::now();
+        let members = self.members();
+        let mut systems = self.systems(&members);
+        let exact = self.exact_moments(&members, &systems);
+        let rounds = self.rounds();
+        let mut totals = vec![Accumulator::default(); systems.len()];
+        let (mut sampled, mut path_steps, mut round) = (0, 0, 0);
+        let mut target = self.run.paths;
+        // Chunks are a function of the first round alone, so that the bits do not depend on how the rounds went.
+        let chunk = (self.run.paths / 64).clamp(8, 4096);
+        let judgements = loop {
+            for (system, total) in systems.iter().zip(&mut totals) {
+                let part = system
+                    .ensemble
+                    .run(&system.plan, sampled..target, chunk, control)?;
+                total.merge(&part);
+                path_steps += system.ensemble.work_per_path() * (target - sampled);
+            }
+            sampled = target;
+            round += 1;
+            let judgements = self.judge(&systems, &totals, rounds);
+            // More paths only for what more paths can decide.
+            let undecided: Vec<bool> = judgements
+                .iter()
+                .map(|j| j.verdict == Verdict::Inconclusive && j.paths_factor.is_finite())
+                .collect();
+            let wanted = judgements
+                .iter()
+                .zip(&undecided)
+                .filter(|(_, u)| **u)
+                .map(|(j, _)| j.paths_factor)
+                .fold(1.0, f64::max);
+            if wanted <= 1.0 || sampled >= self.run.max_paths || round >= rounds {
+                break judgements;
+            }
+            let factor = (1.25 * wanted).clamp(2.0, 8.0);
+            target = ((sampled as f64 * factor) as u64).min(self.run.max_paths);
+            systems.iter_mut().for_each(|s| s.focus(&undecided));
+            let work: u64 = systems.iter().map(|s| s.ensemble.work_per_path()).sum();
+            more(work * (target - sampled));
+        };
+        let effort = Effort {
+            seconds: start.elapsed().as_secs_f64(),
+            threads: rayon::current_num_threads(),
+            path_steps,
+            rounds: round,
+        };
+        Ok(self.summarize(&members, &systems, &totals, &exact, judgements, effort))
+    }
+
+    /// The largest number of rounds; the level is split over them.
+    fn rounds(&self) -> u32 {
+        let growth = self.run.max_paths as f64 / self.run.paths as f64;
+        1 + (growth.log2() / 2.0).ceil().max(0.0) as u32
+    }
+
+    fn judge(&self, systems: &[System], totals: &[Accumulator], rounds: u32) -> Vec<Judgement> {
+        let names: Vec<String> = self.run.functions.iter().map(|f| f.to_string()).collect();
+        let tests = self.comparisons.len() as f64 * f64::from(rounds);
+        let demands = Demands {
+            level: 1.0 - (1.0 - self.run.level) / tests,
+            tolerance: self.run.tolerance,
+            negligible: self.run.negligible,
+        };
+        self.comparisons
+            .iter()
+            .enumerate()
+            .map(|(index, comparison)| {
+                let cells: Vec<_> = systems
+                    .iter()
+                    .zip(totals)
+                    .filter_map(|(s, t)| Some((s, t, s.pairs[index]?)))
+                    .collect();
+                let rungs: Vec<Rung> = cells.iter().map(|(s, t, pair)| rung(s, t, *pair)).collect();
+                let scales = cells
+                    .last()
+                    .map_or(vec![], |(s, t, pair)| natural_scales(s, t, *pair));
+                judge(
+                    &claim(comparison.left, comparison.right, comparison.alpha),
+                    &rungs,
+                    &scales,
+                    &names,
+                    demands,
+                )
+            })
+            .collect()
+    }
+}
+
+/// What the theorem promises of a pair.
+pub(super) fn claim(left: ProcessKind, right: ProcessKind, alpha: f64) -> Claim {
+    let pair = [left, right];
+    let memory = pair.iter().any(|p| {
+        matches!(
+            p,
+            ProcessKind::Sgdm
+                | ProcessKind::HeavyBall
+                | ProcessKind::Pytorch
+                | ProcessKind::Coupled
+        )
+    });
+    if memory {
+        Claim {
+            guaranteed_order: (0.5 * (1.0 - alpha)).max(0.0),
+            generators: vec![1.0 - alpha, 1.0],
+        }
+    } else {
+        // SGD against (51): weak order 1 (Li, Tai and E 2019).
+        Claim {
+            guaranteed_order: 1.0,
+            generators: vec![1.0],
+        }
+    }
+}
+
+fn rung(system: &System, total: &Accumulator, pair: usize) -> Rung {
+    let functions = system.plan.functions.len();
+    let series = |f: &dyn Fn(&crate::ensemble::Moments, usize) -> f64| -> Vec<Vec<f64>> {
+        total
+            .pairs
+            .iter()
+            .map(|pairs| {
+                let moments = &pairs[pair];
+                (0..functions)
+                    .map(|h| {
+                        if moments.n == 0 {
+                            f64::NAN
+                        } else {
+                            f(moments, h)
+                        }
+                    })
+                    .collect()
+            })
+            .collect()
+    };
+    let (left, right) = system.plan.pairs[pair];
+    Rung {
+        eta: system.eta,
+        n: total.pairs.last().map_or(0, |p| p[pair].n),
+        times: system
+            .ensemble
+            .save
+            .iter()
+            .map(|k| k.fast(system.eta).0)
+            .collect(),
+        errors: series(&|m, h| m.mean[h]),
+        noise: series(&|m, h| m.standard_error(h)),
+        common: system.common.clone(),
+        lost: total.failures[left].blow_ups + total.failures[right].blow_ups,
+    }
+}
+
+/// The largest standard deviation plus the largest mean displacement of h over the horizon, in the right-hand process.
+fn natural_scales(system: &System, total: &Accumulator, pair: usize) -> Vec<f64> {
+    let (_, right) = system.plan.pairs[pair];
+    (0..system.plan.functions.len())
+        .map(|h| {
+            let panel = || total.panel.iter().map(|p| &p[right]).filter(|m| m.n > 0);
+            let start = panel().next().map_or(0.0, |m| m.mean[h]);
+            let spread = panel()
+                .map(|m| m.covariance(h, h).sqrt())
+                .fold(0.0, f64::max);
+            let shift = panel()
+                .map(|m| (m.mean[h] - start).abs())
+                .fold(0.0, f64::max);
+            (spread + shift).max(f64::MIN_POSITIVE)
+        })
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! Exact moments of a scenario, where its loss is quadratic and its noise has a constant covariance.
+
+use super::system::{Member, System};
+use super::{ProcessKind, Scenario};
+use crate::clocks::FastTime;
+use crate::ensemble::{InitialMomentum, TestFunction};
+use crate::exact_moments::{InitialMoments, MomentState, NoisyQuadratic};
+use crate::landscape::QuadraticForm;
+use crate::report::result::ExactLadder;
+use crate::schedule::RateKind;
+use nalgebra::{DMatrix, DVector};
+
+/// What is known exactly.
+pub(super) struct ExactMoments {
+    form: QuadraticForm,
+    /// Whether all laws are Gaussian, so that fourth powers and cosines are known too.
+    gaussian: bool,
+    /// `states[cell][process][save]`; empty where nothing is known.
+    states: Vec<Vec<Vec<MomentState>>>,
+}
+
+/// The smallest exponent of the exact ladder, η = 2⁻³⁰.
+const DEEPEST: i32 = -30;
+
+impl ExactMoments {
+    /// E h at every save step of a process in a cell.
+    pub fn series(&self, cell: usize, process: usize, h: TestFunction) -> Option<Vec<f64>> {
+        let states = self.states.get(cell)?.get(process)?;
+        if states.is_empty() {
+            return None;
+        }
+        states.iter().map(|s| self.expect(s, h)).collect()
+    }
+
+    /// Mean and standard deviation of a coordinate, if it is Gaussian.
+    pub fn gaussian_law(
+        &self,
+        cell: usize,
+        process: usize,
+        save: usize,
+        h: TestFunction,
+    ) -> Option<(f64, f64)> {
+        let state = self.states.get(cell)?.get(process)?.get(save)?;
+        match h {
+            TestFunction::Coordinate(i) if self.gaussian => {
+                Some((state.mean[i], state.covariance[(i, i)].max(0.0).sqrt()))
+            }
+            _ => None,
+        }
+    }
+
+    fn expect(&self, s: &MomentState, h: TestFunction) -> Option<f64> {
+        Some(match h {
+            TestFunction::Coordinate(i) => s.coordinate(i),
+            TestFunction::Square(i) => s.square(i),
+            TestFunction::Product(i, j) => s.product(i, j),
+            TestFunction::SquaredNorm => s.norm_squared(),
+            TestFunction::Loss => s.quadratic_loss(&self.form),
+            TestFunction::Fourth(i) if self.gaussian => s.fourth_gaussian(i),
+            TestFunction::Cosine(i) if self.gaussian => s.cos_gaussian(i),
+            TestFunction::Fourth(_) | TestFunction::Cosine(_) => return None,
+        })
+    }
+}
+
+impl Scenario {
+    /// Exact moments of all processes on the ladder; `None` if the problem has none.
+    pub(super) fn exact_moments(
+        &self,
+        members: &[Member],
+        systems: &[System],
+    ) -> Option<ExactMoments> {
+        let form = self.oracle.landscape.quadratic_form()?;
+        if self.region.is_some() || !(self.oracle.noise.additive() || self.noise_factor == 0.0) {
+            return None;
+        }
+        let gaussian = self.oracle.shares_brownian_path() || self.noise_factor == 0.0;
+        let initial = self.initial_moments(&form);
+        let covariance = self
+            .oracle
+            .covariance(&DVector::from_column_slice(&self.x0));
+        let cell = |s: &System| -> Option<Vec<Vec<MomentState>>> {
+            let problem = NoisyQuadratic::new(&form, &covariance, s.ensemble.sigma).ok()?;
+            let process = |m: &Member| -> Vec<MomentState> {
+                self.process_moments(&problem, &initial, *m, s.eta, &s.ensemble.save)
+                    .unwrap_or_default()
+            };
+            Some(members.iter().map(process).collect())
+        };
+        let states = systems
+            .iter()
+            .map(|s| cell(s).unwrap_or_default())
+            .collect();
+        Some(ExactMoments {
+            form,
+            gaussian,
+            states,
+        })
+    }
+
+    fn initial_moments(&self, form: &QuadraticForm) -> InitialMoments {
+        let x0 = DVector::from_column_slice(&self.x0);
+        let d = x0.len();
+        let mut initial = InitialMoments::at(x0.clone());
+        match &self.m0 {
+            InitialMomentum::Zero => {}
+            InitialMomentum::Gradient => {
+                initial.momentum.mean = &form.hessian * (x0 - &form.center)
+            }
+            InitialMomentum::Fixed(m) => initial.momentum.mean = DVector::from_column_slice(m),
+            InitialMomentum::Gaussian(s) => {
+                initial.momentum.covariance = DMatrix::identity(d, d) * (s * s);
+            }
+        }
+        initial
+    }
+
+    fn process_moments(
+        &self,
+        problem: &NoisyQuadratic,
+        initial: &InitialMoments,
+        member: Member,
+        eta: f64,
+        saves: &[crate::clocks::Steps],
+    ) -> Option<Vec<MomentState>> {
+        match member.kind {
+            ProcessKind::Sde => {
+                let horizon = FastTime(self.run.horizon);
+                let times: Vec<FastTime> = saves.iter().map(|k| k.fast(eta)).collect();
+                problem
+                    .limiting_moments(initial, &self.learning_rate, horizon, eta, &times)
+                    .ok()
+            }
+            ProcessKind::Coupled => None,
+            kind => {
+                let schedule = self.schedule(member.alpha, eta)?;
+                problem
+                    .moments(initial, &schedule, kind.rates(self.dampening)?, saves)
+                    .ok()
+            }
+        }
+    }
+
+    /// The errors of one comparison by exact moments alone: the ladder of the run, and for constant schedules on to 2⁻³⁰.
+    pub(super) fn exact_ladder(
+        &self,
+        left: Member,
+        right: Member,
+        exact: &ExactMoments,
+    ) -> Vec<ExactLadder> {
+        let constant = self
+            .schedule(left.alpha, self.run.etas[0])
+            .is_some_and(|s| s.constant_from(RateKind::Sgdm).is_some());
+        let mut etas = self.run.etas.clone();
+        while constant
+            && etas
+                .last()
+                .is_some_and(|e| e * 0.5 >= f64::from(DEEPEST).exp2())
+        {
+            etas.push(etas[etas.len() - 1] * 0.5);
+        }
+        let initial = self.initial_moments(&exact.form);
+        let covariance = self
+            .oracle
+            .covariance(&DVector::from_column_slice(&self.x0));
+        let columns: Option<Vec<Vec<Option<f64>>>> = etas
+            .iter()
+            .map(|&eta| {
+                let problem =
+                    NoisyQuadratic::new(&exact.form, &covariance, self.sigma(eta)).ok()?;
+                let (saves, _) = self.saves(eta);
+                let l = self.process_moments(&problem, &initial, left, eta, &saves)?;
+                let r = self.process_moments(&problem, &initial, right, eta, &saves)?;
+                let error = |h: &TestFunction| {
+                    l.iter().zip(&r).try_fold(0.0f64, |worst, (l, r)| {
+                        Some(worst.max((exact.expect(l, *h)? - exact.expect(r, *h)?).abs()))
+                    })
+                };
+                Some(self.run.functions.iter().map(error).collect())
+            })
+            .collect();
+        let Some(columns) = columns else {
+            return vec![];
+        };
+        (0..self.run.functions.len())
+            .filter_map(|h| {
+                let errors: Vec<f64> = columns.iter().map(|c| c[h]).collect::<Option<_>>()?;
+                let slopes = errors
+                    .windows(2)
+                    .map(|w| {
+                        if w[0] > 0.0 && w[1] > 0.0 {
+                            (w[0] / w[1]).log2()
+                        } else {
+                            0.0
+                        }
+                    })
+                    .collect();
+                Some(ExactLadder {
+                    function: h,
+                    etas: etas.clone(),
+                    errors,
+                    slopes,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,400 @@
+//! From accumulators to the result that is stored.
+
+use super::exact::ExactMoments;
+use super::run::claim;
+use super::system::{Member, System};
+use super::{ProcessKind, Scenario};
+use crate::clocks::Steps;
+use crate::ensemble::{Accumulator, Block, BlockView, CoMoments, Dynamics, Observer};
+use crate::landscape::broadcast;
+use crate::real::{LANES, Lanes};
+use crate::report::result::*;
+use crate::theorems::weak_approximation::Judgement;
+
+/// Coverage of the pointwise intervals of means.
+const POINTWISE: f64 = 0.95;
+
+/// Whole paths that are drawn, and at most how many points of each.
+const SAMPLE_PATHS: usize = 4;
+const SAMPLE_POINTS: u64 = 400;
+
+/// Probabilities of the quantile bands.
+const PROBABILITIES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+
+impl Scenario {
+    pub(super) fn summarize(
+        &self,
+        members: &[Member],
+        systems: &[System],
+        totals: &[Accumulator],
+        exact: &Option<ExactMoments>,
+        judgements: Vec<Judgement>,
+        effort: Effort,
+    ) -> ScenarioResult {
+        let cells = systems
+            .iter()
+            .zip(totals)
+            .enumerate()
+            .map(|(c, (s, t))| self.cell(c, s, t, exact.as_ref()))
+            .collect();
+        let comparisons = self
+            .comparisons
+            .iter()
+            .zip(judgements)
+            .map(|(c, j)| {
+                let (left, right) = (self.member(c.left, c.alpha), self.member(c.right, c.alpha));
+                let claim = claim(c.left, c.right, c.alpha);
+                let place = |m| members.iter().position(|x| *x == m).unwrap_or(0);
+                let depends = self.depends_on_alpha(c.left) || self.depends_on_alpha(c.right);
+                let suffix = if depends {
+                    format!(" α={}", c.alpha)
+                } else {
+                    String::new()
+                };
+                Comparison {
+                    id: format!("{}~{}{suffix}", c.left.key(), c.right.key()),
+                    left: place(left),
+                    right: place(right),
+                    alpha: c.alpha,
+                    expected: c.expected,
+                    verdict: j.verdict,
+                    reason: j.reason,
+                    guaranteed_order: claim.guaranteed_order,
+                    epsilon_power: claim
+                        .generators
+                        .iter()
+                        .copied()
+                        .find(|g| *g > 0.0)
+                        .unwrap_or(1.0),
+                    level: j.limit.level,
+                    limit: j.limit,
+                    functions: j.functions,
+                    exact: exact
+                        .as_ref()
+                        .map_or(vec![], |e| self.exact_ladder(left, right, e)),
+                }
+            })
+            .collect();
+        let paths = systems
+            .iter()
+            .rev()
+            .find(|s| s.processes.iter().all(Option::is_some))
+            .or(systems.last())
+            .map(sample_paths);
+        let contours = paths.as_ref().and_then(|p| self.contours(p));
+        ScenarioResult {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            scenario: ScenarioInfo {
+                name: self.name.clone(),
+                title: self.title.clone(),
+                claim: self.claim.clone(),
+                about: self.about.trim().to_string(),
+                profile: self.profile.name().to_string(),
+                seed: self.run.seed,
+                settings: self.settings.clone(),
+                dimension: self.x0.len(),
+                horizon: self.run.horizon,
+            },
+            processes: members.iter().map(|m| self.describe(*m)).collect(),
+            functions: self.run.functions.iter().map(|f| f.to_string()).collect(),
+            cells,
+            comparisons,
+            sample_paths: paths,
+            contours,
+            notes: self.notes(members, totals, systems),
+            effort,
+        }
+    }
+
+    fn cell(
+        &self,
+        index: usize,
+        system: &System,
+        total: &Accumulator,
+        exact: Option<&ExactMoments>,
+    ) -> Cell {
+        let times: Vec<f64> = system
+            .ensemble
+            .save
+            .iter()
+            .map(|k| k.fast(system.eta).0)
+            .collect();
+        let processes = system
+            .processes
+            .iter()
+            .enumerate()
+            .map(|(global, local)| match local {
+                Some(local) => self.process(index, global, *local, system, total, &times, exact),
+                None => ProcessSummary::default(),
+            })
+            .collect();
+        Cell {
+            eta: system.eta,
+            sigma: system.ensemble.sigma,
+            steps: system.ensemble.save.last().map_or(0, |k| k.0),
+            paths: total.started,
+            times,
+            processes,
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn process(
+        &self,
+        cell: usize,
+        global: usize,
+        local: usize,
+        system: &System,
+        total: &Accumulator,
+        times: &[f64],
+        exact: Option<&ExactMoments>,
+    ) -> ProcessSummary {
+        let functions = &self.run.functions;
+        let panel: Vec<&CoMoments> = total.panel.iter().map(|p| &p[local]).collect();
+        let n = panel.last().map_or(0, |m| m.n);
+        let column = |f: &dyn Fn(&CoMoments) -> f64| -> Vec<f64> {
+            panel
+                .iter()
+                .map(|m| if m.n == 0 { f64::NAN } else { f(m) })
+                .collect()
+        };
+        let all = 0..functions.len();
+        let means = all
+            .clone()
+            .map(|h| {
+                let value = column(&|m| m.mean[h]);
+                EstimateSeries::normal(value, column(&|m| m.standard_error(h)), POINTWISE, n)
+            })
+            .collect();
+        let is_sde = matches!(
+            system.ensemble.processes[local],
+            Dynamics::LimitingSde { .. }
+        );
+        let step_error = is_sde.then(|| {
+            let moments: Vec<_> = total.step_error.iter().map(|s| &s[local]).collect();
+            let column = |f: &dyn Fn(&crate::ensemble::Moments) -> f64| -> Vec<f64> {
+                moments
+                    .iter()
+                    .map(|m| if m.n == 0 { f64::NAN } else { f(m) })
+                    .collect()
+            };
+            all.clone()
+                .map(|h| {
+                    let value = column(&|m| m.mean[h]);
+                    EstimateSeries::normal(value, column(&|m| m.standard_error(h)), POINTWISE, n)
+                })
+                .collect()
+        });
+        let shown = shown_times(&system.common);
+        let mut quantiles = vec![];
+        let mut histograms = vec![];
+        for (m, &h) in self.run.monitored.iter().enumerate() {
+            let at = |save: usize| &total.histograms[save][local][m];
+            let band = |p: f64| {
+                (0..times.len())
+                    .map(|j| at(j).quantile(p).unwrap_or(f64::NAN))
+                    .collect()
+            };
+            quantiles.push(QuantileBand {
+                function: h,
+                probabilities: PROBABILITIES.to_vec(),
+                values: PROBABILITIES.iter().map(|&p| band(p)).collect(),
+            });
+            for &save in &shown {
+                let (origin, width, counts) = at(save).bins();
+                histograms.push(Histogram {
+                    function: h,
+                    time: times[save],
+                    origin,
+                    width,
+                    counts: counts.to_vec(),
+                    gaussian: exact.and_then(|e| e.gaussian_law(cell, global, save, functions[h])),
+                });
+            }
+        }
+        let last = panel.last();
+        ProcessSummary {
+            means,
+            exact: exact.map(|e| {
+                functions
+                    .iter()
+                    .map(|&h| e.series(cell, global, h))
+                    .collect()
+            }),
+            deviations: all
+                .clone()
+                .map(|h| column(&|m| m.covariance(h, h).sqrt()))
+                .collect(),
+            final_correlation: last.filter(|m| m.n > 1).map_or(vec![], |m| correlation(m)),
+            least: all.clone().map(|h| column(&|m| m.least[h])).collect(),
+            greatest: all.map(|h| column(&|m| m.greatest[h])).collect(),
+            quantiles,
+            histograms,
+            step_error,
+            failures: total.failures.get(local).copied().unwrap_or_default(),
+        }
+    }
+
+    /// L on a grid around the sample paths, in two dimensions.
+    fn contours(&self, paths: &SamplePaths) -> Option<ContourGrid> {
+        if self.x0.len() != 2 {
+            return None;
+        }
+        let points = || paths.positions.iter().flatten().flatten();
+        let axis = |i: usize| -> Option<Vec<f64>> {
+            let (low, high) = points()
+                .map(|p| p[i])
+                .filter(|v| v.is_finite())
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
+                    (l.min(v), h.max(v))
+                });
+            let pad = 0.12 * (high - low).max(1e-3);
+            (low <= high).then(|| {
+                let n = 121;
+                (0..n)
+                    .map(|k| low - pad + (high - low + 2.0 * pad) * k as f64 / (n - 1) as f64)
+                    .collect()
+            })
+        };
+        let (x, y) = (axis(0)?, axis(1)?);
+        let value = |point: [f64; 2]| {
+            let mut out = [Lanes::ZERO];
+            self.oracle.landscape.values(&broadcast(&point), &mut out);
+            out[0].to_array()[0]
+        };
+        let values = y
+            .iter()
+            .map(|&b| x.iter().map(|&a| value([a, b])).collect())
+            .collect();
+        Some(ContourGrid { x, y, values })
+    }
+
+    fn notes(&self, members: &[Member], totals: &[Accumulator], systems: &[System]) -> Vec<String> {
+        let mut notes = vec![];
+        let mut alphas: Vec<f64> = members
+            .iter()
+            .filter(|m| m.kind.rates(self.dampening).is_some() && self.depends_on_alpha(m.kind))
+            .map(|m| m.alpha)
+            .collect();
+        alphas.sort_by(f64::total_cmp);
+        alphas.dedup();
+        for alpha in alphas {
+            let Some(schedule) = self.schedule(alpha, self.run.etas[0]) else {
+                continue;
+            };
+            let c = schedule.constants();
+            notes.push(format!(
+                "Schedule family at α = {alpha} (Def. 4.1): 0 ≤ η_k ≤ {}·η and {}·η^α ≤ 1 − β_k ≤ {}·η^α.",
+                c.eta_max, c.lambda_min, c.lambda_max
+            ));
+        }
+        if let crate::oracle::Innovation::Student { freedom, .. } = self.oracle.noise.innovation() {
+            notes.push(format!(
+                "Assumption 4.3 asks for all moments of the noise; Student's t with ν = {freedom} has only those of order below ν."
+            ));
+        }
+        if !self.oracle.shares_brownian_path() && members.iter().any(|m| m.kind == ProcessKind::Sde)
+        {
+            notes.push(
+                "The noise is not Gaussian: the SDE runs on a Brownian path of its own, and its comparisons are between independent ensembles.".to_string(),
+            );
+        }
+        for (system, total) in systems.iter().zip(totals) {
+            for (member, local) in members.iter().zip(&system.processes) {
+                let Some(failures) = local.and_then(|l| total.failures.get(l)) else {
+                    continue;
+                };
+                if failures.blow_ups + failures.exits > 0 {
+                    let (path, step) = failures.first.unwrap_or_default();
+                    notes.push(format!(
+                        "{} at η = {}: {} of {} paths left the compact set, {} blew up (first: path {path} by step {step}).",
+                        self.describe(*member).label,
+                        system.eta,
+                        failures.exits,
+                        total.started,
+                        failures.blow_ups
+                    ));
+                }
+            }
+        }
+        notes
+    }
+}
+
+/// A third, two thirds and the end of the common times.
+fn shown_times(common: &[usize]) -> Vec<usize> {
+    let n = common.len();
+    let mut shown: Vec<usize> = [n.div_ceil(4), n.div_ceil(2), n]
+        .into_iter()
+        .filter_map(|c| common.get(c.checked_sub(1)?).copied())
+        .collect();
+    shown.dedup();
+    shown
+}
+
+fn correlation(m: &CoMoments) -> Vec<f64> {
+    let size = m.mean.len();
+    let deviation = |i: usize| m.covariance(i, i).sqrt();
+    (0..size * size)
+        .map(|k| {
+            let (i, j) = (k / size, k % size);
+            let scale = deviation(i) * deviation(j);
+            if scale > 0.0 {
+                m.covariance(i, j) / scale
+            } else {
+                0.0
+            }
+        })
+        .collect()
+}
+
+/// Runs the first paths of the ensemble once more with many save times.
+fn sample_paths(system: &System) -> SamplePaths {
+    struct Recorder {
+        positions: Vec<Vec<Vec<Vec<f64>>>>,
+    }
+    impl Observer for Recorder {
+        fn observe(&mut self, _save: usize, view: &BlockView<'_>) {
+            for (process, paths) in self.positions.iter_mut().enumerate() {
+                let d = view.ensemble.dimension();
+                for (lane, path) in paths.iter_mut().enumerate() {
+                    debug_assert!(lane < LANES);
+                    let group = &view.state(process)[..d];
+                    path.push(group.iter().take(2).map(|x| x.to_array()[lane]).collect());
+                }
+            }
+        }
+        fn finish(&mut self, _view: &BlockView<'_>) {}
+    }
+    let mut ensemble = system.ensemble.clone();
+    let steps = ensemble.save.last().map_or(0, |k| k.0);
+    let stride = steps.div_ceil(SAMPLE_POINTS).max(1);
+    ensemble.save = (0..=steps / stride).map(|i| Steps(i * stride)).collect();
+    // The coupled trajectory has weights for the old save steps only: leave it out.
+    ensemble
+        .processes
+        .retain(|p| !matches!(p, Dynamics::Coupled { .. }));
+    ensemble.active = vec![true; ensemble.processes.len()];
+    let mut recorder = Recorder {
+        positions: vec![vec![vec![]; SAMPLE_PATHS]; ensemble.processes.len()],
+    };
+    Block::new(&ensemble).run(&ensemble, 0, SAMPLE_PATHS as u64, &mut recorder);
+    let mut positions = vec![];
+    let mut next = recorder.positions.into_iter();
+    for local in &system.processes {
+        let coupled =
+            local.is_some_and(|l| matches!(system.ensemble.processes[l], Dynamics::Coupled { .. }));
+        let here = if local.is_none() || coupled {
+            None
+        } else {
+            next.next()
+        };
+        positions.push(here.unwrap_or_default());
+    }
+    SamplePaths {
+        eta: system.eta,
+        times: ensemble.save.iter().map(|k| k.fast(system.eta).0).collect(),
+        positions,
+    }
+}

@@ -1,0 +1,224 @@
+//! The processes of a scenario, and their ensemble at each η.
+
+use super::{ProcessKind, Scenario};
+use crate::clocks::{FastTime, Steps};
+use crate::ensemble::{Dynamics, Ensemble, Plan};
+use crate::random::StreamKey;
+use crate::report::result::Process;
+use crate::schedule::{Horizon, Schedule, ScheduleFamily};
+use std::sync::Arc;
+
+/// One process of the scenario: a kind at a momentum index.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Member {
+    pub kind: ProcessKind,
+    pub alpha: f64,
+}
+
+/// Who runs at one η, and how the global lists of processes and comparisons map to it.
+pub(super) struct System {
+    pub eta: f64,
+    pub ensemble: Ensemble,
+    pub plan: Plan,
+    /// Global process → process of the ensemble.
+    pub processes: Vec<Option<usize>>,
+    /// Comparison → pair of the plan.
+    pub pairs: Vec<Option<usize>>,
+    /// Indices of the common times among the save steps.
+    pub common: Vec<usize>,
+}
+
+impl System {
+    /// Runs only what the given comparisons need.
+    pub fn focus(&mut self, wanted: &[bool]) {
+        self.ensemble.active.fill(false);
+        for (pair, _) in self.pairs.iter().zip(wanted).filter(|(_, w)| **w) {
+            let Some((left, right)) = pair.map(|p| self.plan.pairs[p]) else {
+                continue;
+            };
+            for process in [left, right] {
+                self.ensemble.active[process] = true;
+                if let Dynamics::Coupled { of, .. } = self.ensemble.processes[process] {
+                    self.ensemble.active[of] = true;
+                }
+            }
+        }
+    }
+}
+
+impl Scenario {
+    /// All processes in the order in which they run: SGD, its momentum relatives, the coupled trajectory after its SGDM,
+    /// the SDE.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let mut members: Vec<Member> = vec![];
+        let mut add = |m: Member| {
+            if !members.contains(&m) {
+                members.push(m);
+            }
+        };
+        for c in &self.comparisons {
+            for kind in [c.left, c.right] {
+                if kind == ProcessKind::Coupled {
+                    add(Member {
+                        kind: ProcessKind::Sgdm,
+                        alpha: c.alpha,
+                    });
+                }
+                add(self.member(kind, c.alpha));
+            }
+        }
+        let rank = |m: &Member| match m.kind {
+            ProcessKind::Sgd => 0,
+            ProcessKind::SgdPlain => 1,
+            ProcessKind::SgdGamma => 2,
+            ProcessKind::Sgdm => 3,
+            ProcessKind::HeavyBall => 4,
+            ProcessKind::Pytorch => 5,
+            ProcessKind::Coupled => 6,
+            ProcessKind::Sde => 7,
+        };
+        members.sort_by(|a, b| rank(a).cmp(&rank(b)).then(a.alpha.total_cmp(&b.alpha)));
+        members
+    }
+
+    /// The process of a kind at α; those that do not depend on α are one process.
+    pub(super) fn member(&self, kind: ProcessKind, alpha: f64) -> Member {
+        let alpha = if self.depends_on_alpha(kind) {
+            alpha
+        } else {
+            0.0
+        };
+        Member { kind, alpha }
+    }
+
+    /// How a process is shown.
+    pub(super) fn describe(&self, member: Member) -> Process {
+        let alpha = self.depends_on_alpha(member.kind).then_some(member.alpha);
+        let label = match alpha {
+            Some(a) => format!("{} α={a}", member.kind.label()),
+            None => member.kind.label().to_string(),
+        };
+        Process {
+            label,
+            family: member.kind.family(),
+            alpha,
+        }
+    }
+
+    /// η_k and β_k at scale η.
+    pub(super) fn schedule(&self, alpha: f64, eta: f64) -> Option<Arc<Schedule>> {
+        let family = ScheduleFamily {
+            learning_rate: self.learning_rate.clone(),
+            momentum: self.momentum.clone(),
+            alpha,
+        };
+        // The scenario was checked: the schedules of its ladder exist.
+        Schedule::new(&family, eta, Horizon::Fast(FastTime(self.run.horizon)))
+            .ok()
+            .map(Arc::new)
+    }
+
+    /// The save steps at η, and where the common times stand among them.
+    pub(super) fn saves(&self, eta: f64) -> (Vec<Steps>, Vec<usize>) {
+        let run = &self.run;
+        let fraction = |c: usize| FastTime(run.horizon * c as f64 / run.times as f64).steps(eta);
+        let common: Vec<Steps> = (1..=run.times).map(fraction).collect();
+        let mut saves = vec![Steps(0)];
+        let first = common[0].0.max(1) as f64;
+        for i in 0..run.early_times {
+            let k = first.powf(i as f64 / run.early_times as f64);
+            saves.push(Steps(k.round() as u64));
+        }
+        saves.extend(&common);
+        saves.sort();
+        saves.dedup();
+        let places = common
+            .iter()
+            .filter_map(|c| saves.binary_search(c).ok())
+            .collect();
+        (saves, places)
+    }
+
+    /// The ensembles of the whole ladder. All common times must be at least one step: the caller has checked the ladder.
+    pub(super) fn systems(&self, members: &[Member]) -> Vec<System> {
+        let rungs = self.run.etas.iter().enumerate();
+        rungs
+            .filter_map(|(cell, &eta)| self.system(members, cell, eta))
+            .collect()
+    }
+
+    fn system(&self, members: &[Member], cell: usize, eta: f64) -> Option<System> {
+        let (save, common) = self.saves(eta);
+        let mut processes = vec![None; members.len()];
+        let mut dynamics = vec![];
+        for (index, member) in members.iter().enumerate() {
+            let schedule = self.schedule(member.alpha, eta)?;
+            let process = match member.kind {
+                ProcessKind::Sde if cell >= self.run.sde_etas => continue,
+                ProcessKind::Sde => {
+                    let (shape, horizon) = (self.learning_rate.clone(), self.run.horizon);
+                    Dynamics::LimitingSde {
+                        // Checked: the shape is a function of time wherever the SDE is asked for.
+                        lambda: Arc::new(move |t| shape.limit(t, horizon).unwrap_or(1.0)),
+                        substeps: self.run.substeps,
+                    }
+                }
+                ProcessKind::Coupled => {
+                    let partner = self.member(ProcessKind::Sgdm, member.alpha);
+                    let of = members.iter().position(|m| *m == partner)?;
+                    Dynamics::Coupled {
+                        of: processes[of]?,
+                        weights: save.iter().map(|&k| schedule.coupling(k)).collect(),
+                    }
+                }
+                kind => Dynamics::Discrete {
+                    schedule,
+                    kind: kind.rates(self.dampening)?,
+                },
+            };
+            processes[index] = Some(dynamics.len());
+            dynamics.push(process);
+        }
+        let mut pairs = vec![];
+        let place = |kind, alpha| {
+            let member = self.member(kind, alpha);
+            members.iter().position(|m| *m == member)
+        };
+        let links = self
+            .comparisons
+            .iter()
+            .map(|c| {
+                let left = processes[place(c.left, c.alpha)?]?;
+                let right = processes[place(c.right, c.alpha)?]?;
+                pairs.push((left, right));
+                Some(pairs.len() - 1)
+            })
+            .collect();
+        Some(System {
+            eta,
+            plan: Plan {
+                functions: self.run.functions.clone(),
+                monitored: self.run.monitored.clone(),
+                pairs,
+            },
+            processes,
+            pairs: links,
+            common,
+            ensemble: Ensemble {
+                oracle: self.oracle.clone(),
+                sigma: self.sigma(eta),
+                eta,
+                x0: self.x0.clone(),
+                m0: self.m0.clone(),
+                active: vec![true; dynamics.len()],
+                processes: dynamics,
+                save,
+                region: self.region.clone(),
+                key: StreamKey {
+                    seed: self.run.seed,
+                    cell: cell as u64,
+                },
+            },
+        })
+    }
+}
