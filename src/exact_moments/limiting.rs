@@ -45,7 +45,6 @@ impl NoisyQuadratic {
         let rate = Rate {
             shape: learning_rate,
             span,
-            // One probe: the shape either is a function of time or is not.
             constant: learning_rate.constant_value(),
             rule: gauss_legendre(),
         };

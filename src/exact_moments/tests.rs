@@ -287,6 +287,26 @@ fn tiny_learning_rates_keep_their_digits() {
     assert!((halved - 1.0).abs() < 2e-6, "{halved}");
 }
 
+/// α = 1 (Eqs. 52–53) without noise: x'' + γx' + γhλ x = 0. At η = 2⁻³⁰ the rounding of β alone would be felt at 10⁻⁸.
+#[test]
+fn underdamped_limit_of_the_mean() {
+    let eta = 2f64.powi(-30);
+    let (gamma, t) = (0.7f64, 2.0);
+    let s = constant(1.0, gamma, 1.0, eta, t);
+    let q = NoisyQuadratic::new(&parabola(1.0), &one(1.0), 1.0).unwrap();
+    let end = q
+        .moments(&at(1.0), &s, RateKind::Sgdm, &[s.steps()])
+        .unwrap();
+    let omega = (gamma - 0.25 * gamma * gamma).sqrt();
+    let wave = (omega * t).cos() + 0.5 * gamma / omega * (omega * t).sin();
+    let exact = (-0.5 * gamma * t).exp() * wave;
+    assert!(
+        (end[0].mean[0] - exact).abs() < 2.0 * eta,
+        "{}",
+        end[0].mean[0] - exact
+    );
+}
+
 #[test]
 fn limit_at_constant_rate() {
     let (form, noise, initial) = tangled(3);

@@ -356,7 +356,8 @@ impl Schedule {
 /// Coefficients of successive steps of one [`Schedule`], computed block by block of about √N steps.
 ///
 /// Reading forward costs one evaluation of the shapes a step, whatever the number of kinds read; jumping is allowed and
-/// costs one block. Memory is allocated at the first read and when the block grows, never later.
+/// costs one block. The first read of a moving schedule, by any stream and of any kind, first walks once through all of
+/// its steps to lay the checkpoints, which all streams share. Memory is allocated at the first read and when the block grows, never later.
 #[derive(Debug)]
 pub struct RateStream<'a> {
     schedule: &'a Schedule,
