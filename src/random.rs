@@ -125,7 +125,7 @@ impl LaneRng {
             let mut word = self.next_words();
             for v in block {
                 *v = bytemuck::cast(ONE_BITS | (word & sign));
-                word = word << 1u32;
+                word <<= 1u32;
             }
         }
     }

@@ -148,7 +148,8 @@ mod tests {
     /// Every lane function against the standard library, over the range that losses use.
     #[test]
     fn lanes_agree_with_scalars() {
-        let f: [(&str, fn(f64) -> f64, fn(Lanes) -> Lanes); 6] = [
+        type Twins = (&'static str, fn(f64) -> f64, fn(Lanes) -> Lanes);
+        let f: [Twins; 6] = [
             ("exp", f64::exp, <Lanes as Real>::exp),
             ("sin", f64::sin, <Lanes as Real>::sin),
             ("cos", f64::cos, <Lanes as Real>::cos),
