@@ -23,7 +23,7 @@ pub fn usable(grid: &ContourGrid) -> bool {
 
 /// `count` levels above the smallest value, evenly spaced in the logarithm of the height above it.
 ///
-/// The lowest is 3·10⁻⁴ of the range above the minimum, or, if the grid misses the minimum, its second-smallest height.
+/// The lowest is 3·10⁻⁴ of the range above the minimum, or higher where that would enclose too few nodes to look round.
 pub fn levels(grid: &ContourGrid, count: usize) -> Vec<f64> {
     let mut heights: Vec<f64> = grid
         .values
@@ -43,7 +43,8 @@ pub fn levels(grid: &ContourGrid, count: usize) -> Vec<f64> {
     let first = heights
         .iter()
         .map(|h| h - lowest)
-        .find(|h| *h > 0.0)
+        .filter(|h| *h > 0.0)
+        .nth(12)
         .unwrap_or(range)
         .max(3e-4 * range);
     let ratio = (range / first).ln() / count as f64;

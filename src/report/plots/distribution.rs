@@ -1,7 +1,8 @@
 //! Histograms of a monitored function at chosen times, all processes overlaid; the exact Gaussian where it is known.
 
-use super::axes::{Axis, Extent, Frame};
+use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
+use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, Look};
@@ -10,8 +11,8 @@ use crate::report::result::{Cell, Histogram, ScenarioResult};
 
 /// Times shown in one figure.
 const MOST_TIMES: usize = 4;
-/// Bins are merged until a panel shows at most about this many.
-const MOST_BINS: usize = 44;
+/// Bins are merged until a histogram has at most about this many.
+const MOST_BINS: f64 = 44.0;
 /// Share of the mass left out at either end when tails would squeeze the rest.
 const TAIL: f64 = 0.002;
 
@@ -115,16 +116,13 @@ fn sheet<'a>(
                 .iter()
                 .filter(|(_, h)| same_time(h.time, time))
                 .collect();
-            let range = here
-                .iter()
-                .fold(Extent::EMPTY, |e, (_, h)| e.union(core(h)));
             let shown = here.iter().filter_map(|(index, histogram)| {
-                let bins = (range.length() / histogram.width).ceil().clamp(1.0, 1e6) as usize;
+                let bins = core(histogram).length() / histogram.width;
                 let look = *looks.get(*index)?;
                 Some(Shown {
                     histogram,
                     look,
-                    merged: bins.div_ceil(MOST_BINS),
+                    merged: merging(bins),
                 })
             });
             shown.collect()
@@ -161,7 +159,7 @@ fn sheet<'a>(
             title: Label::italic(Label::default(), "t")
                 .then(" = ")
                 .join(&text::number(*time)),
-            note: Label::default(),
+            notes: Vec::new(),
             x: Axis::linear(
                 if common { whole } else { range }.padded(0.03, 0.03),
                 symbol.clone(),
@@ -201,6 +199,15 @@ fn sheet<'a>(
         share_y,
         share_x: false,
     }
+}
+
+/// How many of `bins` bins become one: a power of two, so that histograms of similar width keep the same edges.
+fn merging(bins: f64) -> usize {
+    let mut merged = 1;
+    while bins > MOST_BINS * merged as f64 && merged < 1 << 20 {
+        merged *= 2;
+    }
+    merged
 }
 
 fn same_time(a: f64, b: f64) -> bool {
@@ -306,15 +313,11 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &[Shown]) {
             Stroke::solid(one.look.color, 1.0).dashed(one.look.dash),
         );
     }
-    let (low, high) = frame.x.ends();
     for (mean, deviation) in shown.iter().filter_map(Shown::gaussian) {
-        let curve = (0..=160).map(|k| {
-            let x = low + (high - low) * f64::from(k) / 160.0;
-            let z = (x - mean) / deviation;
-            (
-                x,
-                (-0.5 * z * z).exp() / (deviation * std::f64::consts::TAU.sqrt()),
-            )
+        let curve = (-80..=80).map(|k| {
+            let z = f64::from(k) / 16.0;
+            let density = (-0.5 * z * z).exp() / (deviation * std::f64::consts::TAU.sqrt());
+            (mean + deviation * z, density)
         });
         frame.line(pen, curve, Stroke::solid(EXACT, 0.55));
     }

@@ -1,7 +1,8 @@
 //! The weak error against η on log-log axes: intervals, noise floor, guaranteed slope, exact curve; one panel a comparison.
 
-use super::axes::{Axis, Extent, Frame};
+use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
+use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet, arrow_down};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, FAINT, Look, QUIET, Rgb};
@@ -134,7 +135,7 @@ fn sheet<'a>(
                 etas.push(point.eta);
                 let unit = unit(check);
                 let low = if unresolved(point) {
-                    0.4 * point.error.upper
+                    point.error.value.max(0.15 * point.error.upper)
                 } else {
                     point.error.lower
                 };
@@ -198,7 +199,7 @@ fn sheet<'a>(
         .iter()
         .map(|&comparison| Panel {
             title: comparison_title(result, comparison),
-            note: verdict_note(comparison.verdict),
+            notes: vec![verdict_note(comparison.verdict)],
             x: Axis::log(
                 eta_range,
                 eta_label(),
@@ -318,8 +319,16 @@ fn draw(pen: &mut Pen, frame: &Frame, comparison: &Comparison) {
     let bottom = frame.y.ends().0;
     for (_, check) in &checks {
         let floor = check.errors.iter().filter(|p| p.noise_floor > 0.0);
-        let floor = floor.map(|p| (p.eta, bottom, (p.noise_floor / unit(check)).max(bottom)));
-        frame.band(pen, floor, FLOOR, 0.22 / checks.len() as f64);
+        let mut floor: Vec<(f64, f64, f64)> = floor
+            .map(|p| (p.eta, bottom, (p.noise_floor / unit(check)).max(bottom)))
+            .collect();
+        // To the edges of the frame at the level of the outermost points.
+        let (left, right) = frame.x.ends();
+        if let (Some(&first), Some(&last)) = (floor.first(), floor.last()) {
+            floor.insert(0, (right, first.1, first.2));
+            floor.push((left, last.1, last.2));
+        }
+        frame.band(pen, floor, FLOOR, 0.24 / checks.len() as f64);
     }
     let all = checks.iter().flat_map(|(_, c)| {
         c.errors

@@ -1,11 +1,12 @@
 //! Errors by exact moments down to tiny η, and below them their local slopes; one column a comparison.
 
-use super::axes::{Axis, Extent, Frame};
+use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::error_ladder::{
     MOST_FUNCTIONS, base_of, draw_guides, error_label, eta_label, exact_unit, function_entries,
     guide_entries, slopes_of,
 };
+use super::frame::Frame;
 use super::layout::{Panel, Sheet};
 use super::text::Label;
 use super::theme::{self, FAINT, QUIET};
@@ -84,7 +85,7 @@ fn sheet<'a>(
     legend.extend(guide_entries(comparisons));
     let errors = comparisons.iter().map(|&comparison| Panel {
         title: comparison_title(result, comparison),
-        note: Label::default(),
+        notes: Vec::new(),
         x: Axis::log(eta_range, eta_label(), base, wanted),
         y: Axis::log(range, error_label(), 10, 6),
         isometric: false,
@@ -92,7 +93,7 @@ fn sheet<'a>(
     });
     let below = comparisons.iter().map(|&comparison| Panel {
         title: Label::default(),
-        note: Label::default(),
+        notes: Vec::new(),
         x: Axis::log(eta_range, eta_label(), base, wanted),
         y: Axis::linear(slope_range, Label::new("local slope"), 4),
         isometric: false,

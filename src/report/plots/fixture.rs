@@ -157,7 +157,7 @@ fn comparison(
     let guaranteed = (1.0 - alpha) / 2.0;
     let scales = [1.9, 3.1, 1.2];
     let noise = [2.4e-3, 5e-3, 1.6e-3];
-    let tiny: Vec<f64> = (3..=13).map(|k| 2f64.powi(-k)).collect();
+    let tiny: Vec<f64> = (3..=15).map(|k| 2f64.powi(-k)).collect();
     let along = |ladder: &[f64]| -> Vec<[(f64, f64); 3]> {
         ladder
             .iter()
@@ -180,18 +180,18 @@ fn comparison(
                 }
             })
             .collect();
-        let last = exact.last().expect("a ladder")[f].0;
-        let first = exact[0][f].0;
-        let end = etas[0].powf(power);
-        let limit = estimate(
-            if alpha < 1.0 { 0.4 * noise[f] } else { last },
-            1.5 * noise[f],
-        );
-        let curve = if alpha < 1.0 {
-            0.2 * (first - limit.value) / end
-        } else {
-            0.0
-        };
+        // A parabola through all points by least squares.
+        let mut normal_matrix = nalgebra::Matrix3::<f64>::zeros();
+        let mut right_side = nalgebra::Vector3::<f64>::zeros();
+        for point in &points {
+            let epsilon = point.eta.powf(power);
+            let row = nalgebra::Vector3::new(1.0, epsilon, epsilon * epsilon);
+            normal_matrix += row * row.transpose();
+            right_side += point.error.value * row;
+        }
+        let inverse = normal_matrix.try_inverse().expect("invertible");
+        let fit = inverse * right_side;
+        let limit = estimate(fit[0], noise[f] * inverse[(0, 0)].sqrt());
         let absolute = points.iter().map(|p| {
             let e = p.error;
             let error = if e.value < 0.0 {
@@ -213,11 +213,7 @@ fn comparison(
             slopes: Vec::new(),
             limit,
             limit_time: 0.5,
-            coefficients: vec![
-                limit.value,
-                (first - limit.value) / end - curve,
-                curve / end,
-            ],
+            coefficients: fit.as_slice().to_vec(),
             fitted: points,
             reduced_chi_square: 1.0,
         }
@@ -278,8 +274,15 @@ fn sample_paths(
             let mut path = vec![x.to_vec()];
             for v in &noise {
                 for i in 0..2 {
-                    m[i] = beta * m[i] + (1.0 - beta) * (CURVATURE[i] * x[i] + v[i] / eta.sqrt());
-                    x[i] -= eta * m[i];
+                    let gradient = CURVATURE[i] * x[i] + v[i] / eta.sqrt();
+                    m[i] = beta * m[i] + (1.0 - beta) * gradient;
+                    x[i] = match sde {
+                        true => {
+                            (x[i] - eta.sqrt() * v[i] * (1.0 - 0.5 * eta * CURVATURE[i]))
+                                * (-CURVATURE[i] * eta).exp()
+                        }
+                        false => x[i] - eta * m[i],
+                    };
                 }
                 path.push(x.to_vec());
             }
@@ -319,7 +322,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
     });
     let processes: Vec<Process> = processes.collect();
     let etas: Vec<f64> = (3..=9).map(|k| 2f64.powi(-k)).collect();
-    let times: Vec<f64> = (0..=32).map(|k| f64::from(k) * HORIZON / 32.0).collect();
+    let times: Vec<f64> = (0..=16).map(|k| f64::from(k) * HORIZON / 16.0).collect();
     let cells = etas.iter().map(|&eta| Cell {
         eta,
         sigma: eta.powf(-0.5),

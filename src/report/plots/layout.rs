@@ -1,7 +1,8 @@
 //! Sheets: a small title, a legend that never covers data, and a grid of panels with aligned frames.
 
-use super::axes::{Axis, Frame};
+use super::axes::Axis;
 use super::canvas::{self, Anchor, DOUBLE_COLUMN, Pen, SINGLE_COLUMN, Stroke, Type};
+use super::frame::Frame;
 use super::text::Label;
 use super::theme::{Dash, LABEL_SIZE, Look, Marker, QUIET, Rgb, TICK_SIZE, TITLE_SIZE};
 use super::{Figure, FigureError};
@@ -112,8 +113,8 @@ pub type Body<'a> = Box<dyn Fn(&mut Pen, &Frame) + Send + Sync + 'a>;
 pub struct Panel<'a> {
     /// Above the frame, on the left.
     pub title: Label,
-    /// Above the frame, on the right, in grey; left out where there is no room.
-    pub note: Label,
+    /// Above the frame, on the right, in grey: the first for which there is room.
+    pub notes: Vec<Label>,
     /// Horizontal axis.
     pub x: Axis,
     /// Vertical axis.
@@ -232,14 +233,17 @@ impl Sheet<'_> {
                     .enumerate()
                     .any(|(row, _)| self.names_y(row * columns + column, columns));
                 let ticks = if labelled { ticks + 4.0 } else { 0.0 };
-                MARGIN + ticks + if named { LABEL_SIZE + 3.0 } else { 0.0 }
+                let name = if named { LABEL_SIZE + 3.0 } else { 0.0 };
+                // Where nothing stands left of the frame, half a tick label of x still needs its place.
+                let overhang = self.overhang(column, columns, |share| share < 0.08);
+                MARGIN + (ticks + name).max(overhang)
             })
             .collect();
-        let right_room = 5.0;
-        let frame_width =
-            ((width - MARGIN - lefts.iter().sum::<f64>() - right_room * (columns - 1) as f64)
-                / columns as f64)
-                .max(20.0);
+        let rights: Vec<f64> = (0..columns)
+            .map(|column| 1.0 + self.overhang(column, columns, |share| share > 0.92))
+            .collect();
+        let taken = MARGIN + lefts.iter().chain(&rights).sum::<f64>();
+        let frame_width = ((width - taken) / columns as f64).max(20.0);
         let mut frames = Vec::new();
         let mut y = top;
         for (row, panels) in self.panels.chunks(columns).enumerate() {
@@ -257,6 +261,14 @@ impl Sheet<'_> {
                 .or(self.heights.last())
                 .copied()
                 .unwrap_or(120.0);
+            let flat = |p: &Panel| isometric([0.0, 0.0, frame_width, height], p);
+            let height = match panels.iter().all(|p| p.isometric) {
+                true => panels
+                    .iter()
+                    .map(|p| height - flat(p)[1])
+                    .fold(0.0, f64::max),
+                false => height,
+            };
             let mut x = 0.0;
             let mut foot: f64 = 4.0;
             for (column, panel) in panels.iter().enumerate() {
@@ -267,7 +279,7 @@ impl Sheet<'_> {
                     edges = isometric(edges, panel);
                 }
                 frames.push(edges);
-                x += frame_width + right_room;
+                x += frame_width + rights[column];
                 if self.numbers_x(index, columns) {
                     foot = foot.max(TICK_SIZE + 5.0);
                 }
@@ -285,11 +297,29 @@ impl Sheet<'_> {
         !self.share_x || index + columns >= self.panels.len()
     }
 
-    /// Whether the x axis is named under the panel: nothing below says the same.
+    /// Whether the x axis is named under the panel: something below a panel of its row does not say the same.
     fn names_x(&self, index: usize, columns: usize) -> bool {
         let label = |i: usize| self.panels.get(i).map(|p| &p.x.label);
-        label(index + columns) != label(index)
-            || self.panels.get(index).is_some_and(|p| p.x.factor.is_some())
+        let differs = |i: usize| {
+            label(i + columns) != label(i)
+                || self.panels.get(i).is_some_and(|p| p.x.factor.is_some())
+        };
+        if self.share_x {
+            return differs(index);
+        }
+        let row = index / columns * columns;
+        (row..(row + columns).min(self.panels.len())).any(differs)
+    }
+
+    /// Half the width of the widest tick label of x near an end of a column's frames.
+    fn overhang(&self, column: usize, columns: usize, near: impl Fn(f64) -> bool) -> f64 {
+        let own = self.panels.iter().skip(column).step_by(columns);
+        let ticks = own.flat_map(|p| p.x.ticks.iter().map(move |t| (p, t)));
+        let close = ticks.filter(|(p, t)| p.x.share(t.value).is_some_and(&near));
+        let labels = close.filter_map(|(_, t)| t.label.as_ref());
+        labels
+            .map(|l| 0.5 * l.width(TICK_SIZE, false))
+            .fold(2.0, f64::max)
     }
 
     /// Whether the y axis is named beside the panel: nothing to its left says the same.
@@ -348,12 +378,10 @@ impl Sheet<'_> {
             &title,
             Type::new(LABEL_SIZE, Anchor::Start),
         );
-        if used + panel.note.width(TICK_SIZE, false) + 5.0 <= room {
-            pen.text(
-                (right, top - 3.5),
-                &panel.note,
-                Type::new(TICK_SIZE, Anchor::End).color(QUIET),
-            );
+        let fits = |note: &&Label| used + note.width(TICK_SIZE, false) + 6.0 <= room;
+        if let Some(note) = panel.notes.iter().find(fits) {
+            let set = Type::new(TICK_SIZE, Anchor::End).color(QUIET);
+            pen.text((right, top - 3.5), note, set);
         }
         if self.names_x(index, columns) {
             let factor = panel

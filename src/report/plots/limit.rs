@@ -1,10 +1,11 @@
 //! The extrapolation behind a verdict: signed error against ε = η^p, its polynomial down to ε = 0, the intercept's interval.
 
-use super::axes::{Axis, Extent, Frame};
+use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::error_ladder::{
     MOST_FUNCTIONS, MOST_PANELS, columns_for, function_entries, height_for, unit, verdict_note,
 };
+use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, INK, QUIET};
@@ -138,7 +139,7 @@ fn panel<'a>(result: &'a ScenarioResult, comparison: &'a Comparison, columns: us
     x.ticks.retain(|t| t.value >= -1e-12 * across.high.abs());
     Panel {
         title: comparison_title(result, comparison),
-        note: verdict_note(comparison.verdict),
+        notes: notes(comparison),
         x,
         y: Axis::linear(
             range.padded(0.08, 0.08),
@@ -150,6 +151,29 @@ fn panel<'a>(result: &'a ScenarioResult, comparison: &'a Comparison, columns: us
         ),
         isometric: false,
         body: Box::new(move |pen: &mut Pen, frame: &Frame| draw(pen, frame, comparison, &checks)),
+    }
+}
+
+/// The verdict with the number it rests on, or alone.
+fn notes(comparison: &Comparison) -> Vec<Label> {
+    let verdict = verdict_note(comparison.verdict);
+    let limit = comparison.limit;
+    let short = |v: f64| Label::new(text::minus(&text::trimmed(&format!("{v:.4}"))));
+    let numbers = Label::new("|limit| ")
+        .join(&short(limit.value.abs()))
+        .then(" in [")
+        .join(&short(limit.lower))
+        .then(", ")
+        .join(&short(limit.upper))
+        .then("], ")
+        .join(&verdict);
+    let finite = [limit.value, limit.lower, limit.upper]
+        .iter()
+        .all(|v| v.is_finite() && v.abs() < 1e4);
+    if finite {
+        vec![numbers, verdict]
+    } else {
+        vec![verdict]
     }
 }
 

@@ -10,6 +10,7 @@ pub mod export;
 #[cfg(test)]
 mod fixture;
 pub mod fonts;
+pub mod frame;
 pub mod layout;
 pub mod limit;
 pub mod paths;

@@ -1,8 +1,9 @@
 //! Sample paths on one noise: over the contours of a two-dimensional loss, or coordinate 1 against fast time.
 
-use super::axes::{Axis, Extent, Frame};
+use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::contours;
+use super::frame::Frame;
 use super::layout::{Entry, Panel, Sheet};
 use super::process_name;
 use super::text::{self, Label};
@@ -111,7 +112,7 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
             } else {
                 String::new()
             }),
-            note: Label::default(),
+            notes: Vec::new(),
             x: x.clone(),
             y: y.clone(),
             isometric,

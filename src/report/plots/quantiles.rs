@@ -1,7 +1,8 @@
 //! Quantile bands against fast time, one panel a comparison: the right process filled, the left one in outline.
 
-use super::axes::{Axis, Extent, Frame};
+use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
+use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, Look, QUIET};
@@ -131,7 +132,7 @@ fn sheet<'a>(
                     process_name(result, right)
                 ),
             }),
-            note: Label::default(),
+            notes: Vec::new(),
             x: Axis::linear(
                 span,
                 Label::new("fast time ")
