@@ -167,6 +167,7 @@ impl Axis {
         let (low, high) = (range.low.log10() / unit, range.high.log10() / unit);
         let least = if base == 2 { 2.4 } else { 0.7 };
         let room = (0.06 * (high - low))
+            .min(0.8)
             .max(0.5 * (least - (high - low)))
             .max(if base == 2 { 0.25 } else { 0.05 });
         let (low, high) = (low - room, high + room);
@@ -174,7 +175,12 @@ impl Axis {
         let (first, last) = (low.ceil() as i64, high.floor() as i64);
         let count = usize::try_from(last - first + 1).unwrap_or(0);
         let mut ticks = Vec::new();
-        if base == 2 || count >= 2 {
+        let (decade_first, decade_last) = (low.floor() as i64, high.floor() as i64);
+        let halves = (decade_first..=decade_last)
+            .take(5)
+            .flat_map(|e| [1, 2, 5].map(|m| f64::from(m).log10() + e as f64));
+        let fine = halves.filter(|v| (low..=high).contains(v)).count();
+        if base == 2 || (count >= 2 && (count > 3 || fine > wanted)) {
             let stride = [1, 2, 3, 5, 10, 20, 50, 100]
                 .into_iter()
                 .find(|s| count <= wanted.max(2) * s);
@@ -196,7 +202,7 @@ impl Axis {
                 }
             }
         } else {
-            for exponent in low.floor() as i64..=last {
+            for exponent in decade_first..=decade_last {
                 for mantissa in 1..10u32 {
                     let label = [1, 2, 5]
                         .contains(&mantissa)

@@ -303,7 +303,7 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &[Shown]) {
             pen,
             one.steps().into_iter().map(|(x, y)| (x, 0.0, y)),
             one.look.color,
-            0.09,
+            0.36 / shown.len().max(4) as f64,
         );
     }
     for one in shown {
@@ -313,7 +313,16 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &[Shown]) {
             Stroke::solid(one.look.color, 1.0).dashed(one.look.dash),
         );
     }
+    let mut drawn: Vec<(f64, f64)> = Vec::new();
     for (mean, deviation) in shown.iter().filter_map(Shown::gaussian) {
+        // Laws that would print on top of one another are drawn once.
+        let like = |(m, s): &(f64, f64)| {
+            (m - mean).abs() < 0.02 * deviation && (s - deviation).abs() < 0.01 * deviation
+        };
+        if drawn.iter().any(like) {
+            continue;
+        }
+        drawn.push((mean, deviation));
         let curve = (-80..=80).map(|k| {
             let z = f64::from(k) / 16.0;
             let density = (-0.5 * z * z).exp() / (deviation * std::f64::consts::TAU.sqrt());

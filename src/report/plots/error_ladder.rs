@@ -134,14 +134,13 @@ fn sheet<'a>(
             for point in check.errors.iter().filter(|p| drawable(p)) {
                 etas.push(point.eta);
                 let unit = unit(check);
-                let low = if unresolved(point) {
-                    point.error.value.max(0.15 * point.error.upper)
-                } else {
-                    point.error.lower
+                let error = point.error;
+                let lows = match unresolved(point) {
+                    true => [error.value.max(0.15 * error.upper), error.upper],
+                    false => [error.lower, error.value],
                 };
-                range = range.union(Extent::of_positive(
-                    [low, point.error.value, point.error.upper].map(|v| v / unit),
-                ));
+                range = range.union(Extent::of_positive(lows.map(|v| v / unit)));
+                range = range.union(Extent::of_positive([error.upper / unit]));
             }
         }
     }

@@ -54,7 +54,7 @@ impl Sample {
                     &[(centre.0, y - 4.5), (centre.0, y + 4.5)],
                     Stroke::solid(color, 1.2),
                 );
-                pen.marker(centre, marker, 2.0, color, false);
+                pen.marker(centre, marker, 1.7, color, true);
             }
         }
     }
@@ -235,12 +235,12 @@ impl Sheet<'_> {
                 let ticks = if labelled { ticks + 4.0 } else { 0.0 };
                 let name = if named { LABEL_SIZE + 3.0 } else { 0.0 };
                 // Where nothing stands left of the frame, half a tick label of x still needs its place.
-                let overhang = self.overhang(column, columns, |share| share < 0.08);
+                let overhang = self.overhang(column, columns, false);
                 MARGIN + (ticks + name).max(overhang)
             })
             .collect();
         let rights: Vec<f64> = (0..columns)
-            .map(|column| 1.0 + self.overhang(column, columns, |share| share > 0.92))
+            .map(|column| 1.0 + self.overhang(column, columns, true))
             .collect();
         let taken = MARGIN + lefts.iter().chain(&rights).sum::<f64>();
         let frame_width = ((width - taken) / columns as f64).max(20.0);
@@ -311,15 +311,17 @@ impl Sheet<'_> {
         (row..(row + columns).min(self.panels.len())).any(differs)
     }
 
-    /// Half the width of the widest tick label of x near an end of a column's frames.
-    fn overhang(&self, column: usize, columns: usize, near: impl Fn(f64) -> bool) -> f64 {
+    /// How far tick labels of x reach beyond a column's frames, on the left or on the right.
+    fn overhang(&self, column: usize, columns: usize, right: bool) -> f64 {
+        let frame = 0.7 * sheet_width(columns) / columns as f64;
         let own = self.panels.iter().skip(column).step_by(columns);
         let ticks = own.flat_map(|p| p.x.ticks.iter().map(move |t| (p, t)));
-        let close = ticks.filter(|(p, t)| p.x.share(t.value).is_some_and(&near));
-        let labels = close.filter_map(|(_, t)| t.label.as_ref());
-        labels
-            .map(|l| 0.5 * l.width(TICK_SIZE, false))
-            .fold(2.0, f64::max)
+        let beyond = ticks.filter_map(|(panel, tick)| {
+            let share = panel.x.share(tick.value)?;
+            let half = 0.5 * tick.label.as_ref()?.width(TICK_SIZE, false);
+            Some(half - frame * if right { 1.0 - share } else { share })
+        });
+        beyond.fold(2.0, f64::max)
     }
 
     /// Whether the y axis is named beside the panel: nothing to its left says the same.
@@ -331,7 +333,7 @@ impl Sheet<'_> {
     fn draw_title(&self, pen: &mut Pen, width: f64) {
         let room = width - 2.0 * MARGIN;
         let base = MARGIN + TITLE_SIZE - 1.0;
-        let remark = self.remark.fitted(LABEL_SIZE, false, 0.6 * room);
+        let remark = self.remark.fitted(LABEL_SIZE, false, 0.45 * room);
         let used = if remark.is_empty() {
             0.0
         } else {

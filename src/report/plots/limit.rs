@@ -1,6 +1,6 @@
 //! The extrapolation behind a verdict: signed error against ε = η^p, its polynomial down to ε = 0, the intercept's interval.
 
-use super::axes::{Axis, Extent};
+use super::axes::{Axis, Extent, Tick};
 use super::canvas::{Pen, Stroke};
 use super::error_ladder::{
     MOST_FUNCTIONS, MOST_PANELS, columns_for, function_entries, height_for, unit, verdict_note,
@@ -8,12 +8,19 @@ use super::error_ladder::{
 use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
-use super::theme::{self, Dash, INK, QUIET};
+use super::theme::{self, Dash, FAINT, INK, QUIET, TICK_SIZE};
 use super::{comparison_title, file_names};
 use crate::report::result::{Comparison, ErrorPoint, FunctionCheck, ScenarioResult};
 
-/// One figure for up to six comparisons that have a fit.
+/// The extrapolations, up to six comparisons a figure, and the limits of all comparisons side by side.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
+    extrapolations(result)
+        .into_iter()
+        .chain(limits(result))
+        .collect()
+}
+
+fn extrapolations(result: &ScenarioResult) -> Vec<Sheet<'_>> {
     let has = |c: &&Comparison| {
         c.functions
             .iter()
@@ -49,7 +56,7 @@ fn fit(check: &FunctionCheck, epsilon: f64) -> f64 {
 }
 
 /// The share of the axis left of ε = 0, where the intercepts stand.
-const LEFT: f64 = 0.09;
+const LEFT: f64 = 0.12;
 
 fn sheet<'a>(
     result: &'a ScenarioResult,
@@ -86,6 +93,112 @@ fn sheet<'a>(
         heights: vec![height_for(columns)],
         share_y: false,
         share_x: false,
+    }
+}
+
+/// The limits of all functions of all comparisons with their intervals: what is away from 0 refutes.
+fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
+    let finite = |f: &&FunctionCheck| f.limit.value.is_finite();
+    let has = |c: &&Comparison| c.functions.iter().take(MOST_FUNCTIONS).any(|f| finite(&f));
+    let rows: Vec<&Comparison> = result.comparisons.iter().filter(has).collect();
+    let checks = || {
+        rows.iter()
+            .flat_map(|c| c.functions.iter().take(MOST_FUNCTIONS))
+            .filter(finite)
+    };
+    let mut marks = Extent::of(checks().map(|f| f.limit.value / unit(f)));
+    marks.include(0.0);
+    let mut range = marks;
+    for check in checks() {
+        range.include(check.limit.lower / unit(check));
+        range.include(check.limit.upper / unit(check));
+    }
+    let deepest =
+        checks().count().min(rows.len() * MOST_FUNCTIONS) as f64 / rows.len().max(1) as f64;
+    let name = |c: &Comparison| comparison_title(result, c).fitted(TICK_SIZE, false, 92.0);
+    let mut y = Axis::linear(
+        Extent {
+            low: -(rows.len() as f64),
+            high: 0.0,
+        },
+        Label::default(),
+        1,
+    );
+    let ticks = rows.iter().enumerate();
+    y.ticks = ticks
+        .map(|(row, c)| Tick {
+            value: -(row as f64 + 0.5),
+            label: Some(name(c)),
+        })
+        .collect();
+    let label = Label::new("limit of ΔE ")
+        .italic("h")
+        .then(" as η → 0 / scale of ")
+        .italic("h");
+    let level = rows.first().map_or(0.95, |c| c.level);
+    let percent = text::trimmed(&format!("{:.1}", 100.0 * level));
+    if rows.is_empty() {
+        return None;
+    }
+    Some(Sheet {
+        name: "limits".to_owned(),
+        caption: format!(
+            "The error's limit as η → 0 for every comparison and test function, in units of the function's natural scale, with \
+             simultaneous {percent} % intervals: a comparison is refuted where an interval lies away from 0."
+        ),
+        title: result.scenario.title.clone(),
+        remark: Label::new(&result.scenario.claim),
+        legend: function_entries(result, checks().map(|f| f.function)),
+        columns: 1,
+        heights: vec![rows.len() as f64 * (6.0 + 6.5 * deepest.max(1.0))],
+        share_y: false,
+        share_x: false,
+        panels: vec![Panel {
+            title: Label::default(),
+            notes: Vec::new(),
+            x: Axis::linear(range.padded(0.06, 0.06), label, 5),
+            y,
+            isometric: false,
+            body: Box::new(move |pen: &mut Pen, frame: &Frame| draw_limits(pen, frame, &rows)),
+        }],
+    })
+}
+
+fn draw_limits(pen: &mut Pen, frame: &Frame, rows: &[&Comparison]) {
+    let (left, right) = frame.x.ends();
+    frame.line(
+        pen,
+        [(0.0, 0.0), (0.0, -(rows.len() as f64))],
+        Stroke::solid(INK, 0.5),
+    );
+    for (row, comparison) in rows.iter().enumerate() {
+        if row > 0 {
+            let edge = -(row as f64);
+            frame.line(
+                pen,
+                [(left, edge), (right, edge)],
+                Stroke::solid(FAINT, 0.4),
+            );
+        }
+        let checks: Vec<&FunctionCheck> =
+            comparison.functions.iter().take(MOST_FUNCTIONS).collect();
+        for (place, check) in checks.iter().enumerate() {
+            let look = theme::function_look(check.function);
+            let share = (place as f64 + 0.7) / (checks.len() as f64 + 0.4);
+            let y = -(row as f64 + share);
+            let (limit, unit) = (check.limit, unit(check));
+            let ends = [limit.lower, limit.upper].map(|v| (v / unit, y));
+            frame.line(pen, ends, Stroke::solid(look.color, 1.3));
+            if let Some(at) = frame.inside(limit.value / unit, y) {
+                pen.marker(
+                    at,
+                    look.marker,
+                    1.9,
+                    look.color,
+                    limit.lower <= 0.0 && limit.upper >= 0.0,
+                );
+            }
+        }
     }
 }
 
@@ -154,27 +267,22 @@ fn panel<'a>(result: &'a ScenarioResult, comparison: &'a Comparison, columns: us
     }
 }
 
-/// The verdict with the number it rests on, or alone.
+/// The verdict with the interval it rests on, or alone.
 fn notes(comparison: &Comparison) -> Vec<Label> {
     let verdict = verdict_note(comparison.verdict);
     let limit = comparison.limit;
-    let short = |v: f64| Label::new(text::minus(&text::trimmed(&format!("{v:.4}"))));
-    let numbers = Label::new("|limit| ")
-        .join(&short(limit.value.abs()))
-        .then(" in [")
-        .join(&short(limit.lower))
-        .then(", ")
-        .join(&short(limit.upper))
-        .then("], ")
-        .join(&verdict);
-    let finite = [limit.value, limit.lower, limit.upper]
-        .iter()
-        .all(|v| v.is_finite() && v.abs() < 1e4);
-    if finite {
-        vec![numbers, verdict]
-    } else {
-        vec![verdict]
+    if !(limit.lower.is_finite() && limit.upper.is_finite()) {
+        return vec![verdict];
     }
+    let interval = Label::new("|limit| in [").join(&two_digits(limit.lower));
+    let interval = interval.then(", ").join(&two_digits(limit.upper)).then("]");
+    vec![interval.then(", ").join(&verdict), verdict]
+}
+
+/// A number with two digits.
+fn two_digits(value: f64) -> Label {
+    let rounded: f64 = format!("{value:.1e}").parse().unwrap_or(value);
+    text::number(rounded)
 }
 
 fn draw(pen: &mut Pen, frame: &Frame, comparison: &Comparison, checks: &[&FunctionCheck]) {
@@ -225,7 +333,7 @@ fn draw(pen: &mut Pen, frame: &Frame, comparison: &Comparison, checks: &[&Functi
         }
         // The intercepts stand side by side left of ε = 0.
         let room = (zero - frame.left).max(4.0);
-        let x = zero - room * (place as f64 + 0.5) / count;
+        let x = zero - room * (0.1 + 0.8 * (place as f64 + 0.5) / count);
         let limit = check.limit;
         if let Some(y) = frame
             .place_y(limit.value / unit)

@@ -4,7 +4,7 @@ use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::contours;
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sheet};
+use super::layout::{Entry, Panel, Sample, Sheet};
 use super::process_name;
 use super::text::{self, Label};
 use super::theme::{self, FAINT, INK, Look, Marker, Rgb};
@@ -89,7 +89,15 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
         .filter(|grid| plane && contours::usable(grid));
     let legend = looks.iter().enumerate().take(paths.positions.len());
     let legend: Vec<Entry> = legend
-        .map(|(index, &look)| Entry::line(look, 1.1, Label::new(process_name(result, index))))
+        .map(|(index, &look)| {
+            let stroke = Stroke::solid(look.color, 1.1).dashed(look.dash);
+            let sample = if plane {
+                Sample::Marked(stroke, look.marker, false)
+            } else {
+                Sample::Line(stroke)
+            };
+            Entry::new(sample, Label::new(process_name(result, index)))
+        })
         .collect();
     let isometric = plane && {
         let ((a, b), (c, d)) = (x.ends(), y.ends());

@@ -152,6 +152,7 @@ fn every_family_is_drawn_in_three_formats() {
         [
             "error_ladder",
             "limit",
+            "limits",
             "exact_ladder",
             "distribution",
             "quantiles",
