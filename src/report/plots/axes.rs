@@ -103,9 +103,37 @@ pub struct Axis {
     pub ticks: Vec<Tick>,
     /// A power of ten that all tick labels share.
     pub factor: Option<Label>,
-    /// Range; of logarithms on a log axis.
+    /// Range in the scale's own coordinate.
     range: Extent,
-    log: bool,
+    scale: Scale,
+}
+
+/// How values become positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scale {
+    Linear,
+    /// log₁₀.
+    Log,
+    /// asinh(v / width): linear within ± width, logarithmic beyond.
+    SignedLog(f64),
+}
+
+impl Scale {
+    fn forward(self, value: f64) -> Option<f64> {
+        match self {
+            Self::Linear => Some(value),
+            Self::Log => (value > 0.0).then(|| value.log10()),
+            Self::SignedLog(width) => Some((value / width).asinh()),
+        }
+    }
+
+    fn back(self, coordinate: f64) -> f64 {
+        match self {
+            Self::Linear => coordinate,
+            Self::Log => 10f64.powf(coordinate),
+            Self::SignedLog(width) => width * coordinate.sinh(),
+        }
+    }
 }
 
 impl Axis {
@@ -149,7 +177,7 @@ impl Axis {
             ticks,
             factor,
             range,
-            log: false,
+            scale: Scale::Linear,
         }
     }
 
@@ -222,7 +250,7 @@ impl Axis {
                 low: low * unit,
                 high: high * unit,
             },
-            log: true,
+            scale: Scale::Log,
         };
         ticks.retain(|t| {
             axis.share(t.value)
@@ -233,13 +261,62 @@ impl Axis {
         axis
     }
 
+    /// An axis through 0 that is linear within about ± `width` and logarithmic beyond, with ticks at powers of ten.
+    pub fn signed_log(range: Extent, label: Label, width: f64) -> Self {
+        let size = range.low.abs().max(range.high.abs());
+        if !(width > 0.0 && size > width && size < HUGE) {
+            return Self::linear(range.padded(0.06, 0.06), label, 5);
+        }
+        let scale = Scale::SignedLog(width);
+        let ends = [range.low.min(0.0), range.high.max(0.0)].map(|v| (v / width).asinh());
+        let range = Extent {
+            low: ends[0],
+            high: ends[1],
+        }
+        .padded(0.06, 0.06);
+        let (first, last) = (width.log10().ceil() as i64, size.log10().floor() as i64 + 1);
+        let stride = ((last - first) / 3).max(1);
+        let mut axis = Self {
+            label,
+            ticks: Vec::new(),
+            factor: None,
+            range,
+            scale,
+        };
+        axis.ticks.push(Tick {
+            value: 0.0,
+            label: Some(Label::new("0")),
+        });
+        for exponent in first - 1..=last {
+            let named = exponent >= first && (exponent - first) % stride == 0;
+            for sign in [1.0, -1.0] {
+                let power = Label::power(10, exponent);
+                let power = if sign < 0.0 {
+                    Label::new("−").join(&power)
+                } else {
+                    power
+                };
+                let value = sign * 10f64.powi(exponent as i32);
+                axis.ticks.push(Tick {
+                    value,
+                    label: named.then_some(power),
+                });
+                let minor = (2..10).map(|m| Tick {
+                    value: f64::from(m) * value,
+                    label: None,
+                });
+                axis.ticks.extend(minor);
+            }
+        }
+        let shares: Vec<bool> = axis.ticks.iter().map(|t| axis.holds(t.value)).collect();
+        let mut held = shares.into_iter();
+        axis.ticks.retain(|_| held.next().unwrap_or(false));
+        axis
+    }
+
     /// Where a value lies: 0 at the low end, 1 at the high end; none for what the axis cannot show.
     pub fn share(&self, value: f64) -> Option<f64> {
-        let value = if self.log {
-            (value > 0.0).then(|| value.log10())?
-        } else {
-            value
-        };
+        let value = self.scale.forward(value)?;
         let share = (value - self.range.low) / (self.range.high - self.range.low);
         share.is_finite().then_some(share.clamp(-1e4, 1e4))
     }
@@ -252,11 +329,10 @@ impl Axis {
 
     /// The low and high end as values.
     pub fn ends(&self) -> (f64, f64) {
-        if self.log {
-            (10f64.powf(self.range.low), 10f64.powf(self.range.high))
-        } else {
-            (self.range.low, self.range.high)
-        }
+        (
+            self.scale.back(self.range.low),
+            self.scale.back(self.range.high),
+        )
     }
 
     /// Width of the widest tick label.
@@ -400,6 +476,25 @@ mod tests {
             let n = labels(&Axis::linear(Extent { low, high }, Label::default(), 5)).len();
             assert!((2..=9).contains(&n), "{low} {high}: {n}");
         }
+    }
+
+    #[test]
+    fn signed_log_axes_are_symmetric() {
+        let axis = Axis::signed_log(
+            Extent {
+                low: -0.4,
+                high: 0.4,
+            },
+            Label::default(),
+            0.002,
+        );
+        assert!(
+            labels(&axis).contains(&"−10^−1".to_owned()) && labels(&axis).contains(&"0".to_owned())
+        );
+        assert!((axis.share(0.0).unwrap_or(0.0) - 0.5).abs() < 1e-12);
+        assert!(axis.holds(-0.4) && !axis.holds(-0.9));
+        assert!((axis.ends().0 + axis.ends().1).abs() < 1e-12);
+        assert!(!labels(&Axis::signed_log(Extent::EMPTY, Label::default(), f64::NAN)).is_empty());
     }
 
     #[test]

@@ -244,7 +244,7 @@ fn sheet<'a>(
 /// max over t of |E h − E h| in units of the natural scale.
 pub(super) fn error_label() -> Label {
     Label::new("max")
-        .sub("t")
+        .subscript("t")
         .then(" |ΔE ")
         .italic("h")
         .then("| / scale of ")
@@ -388,6 +388,8 @@ fn draw_function(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look
         let Some((x, y)) = frame.place(point.eta, value.clamp(low, high)) else {
             continue;
         };
+        // A marker below the range stays inside the frame, with room for its arrow.
+        let y = if hollow { y.min(frame.bottom - 7.0) } else { y };
         let x = x + dodge;
         let bar = |v: f64| frame.place_y(v.clamp(low, high));
         if let Some(top) = bar(upper).filter(|_| upper.is_finite()) {

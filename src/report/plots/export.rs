@@ -157,7 +157,7 @@ mod tests {
         let label = Label::new("fast time ")
             .italic("t")
             .then(" = kη, Wägung")
-            .sup("−12");
+            .superscript("−12");
         for bold in [false, true] {
             let set = Type {
                 bold,

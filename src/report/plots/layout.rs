@@ -327,7 +327,7 @@ impl Sheet<'_> {
     /// Whether the y axis is named beside the panel: nothing to its left says the same.
     fn names_y(&self, index: usize, columns: usize) -> bool {
         let label = |i: usize| self.panels.get(i).map(|p| &p.y.label);
-        index % columns == 0 || label(index - 1) != label(index)
+        index.is_multiple_of(columns) || label(index - 1) != label(index)
     }
 
     fn draw_title(&self, pen: &mut Pen, width: f64) {
@@ -370,7 +370,7 @@ impl Sheet<'_> {
             y: &panel.y,
         };
         (panel.body)(pen, &frame);
-        let y_numbers = !self.share_y || index % columns == 0;
+        let y_numbers = !self.share_y || index.is_multiple_of(columns);
         frame.furnish(pen, self.numbers_x(index, columns), y_numbers);
         let room = right - left;
         let title = panel.title.fitted(LABEL_SIZE, false, room);

@@ -131,10 +131,21 @@ fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
             label: Some(name(c)),
         })
         .collect();
+    let mut halves: Vec<f64> = checks()
+        .map(|f| 0.5 * (f.limit.upper - f.limit.lower) / unit(f))
+        .filter(|w| w.is_finite() && *w > 0.0)
+        .collect();
+    halves.sort_by(f64::total_cmp);
+    let typical = halves.get(halves.len() / 2).copied().unwrap_or(0.0);
     let label = Label::new("limit of ΔE ")
         .italic("h")
         .then(" as η → 0 / scale of ")
         .italic("h");
+    // One limit far from 0 must not hide the intervals of the others.
+    let x = match range.low.abs().max(range.high.abs()) > 25.0 * typical {
+        true => Axis::signed_log(range, label, 2.0 * typical),
+        false => Axis::linear(range.padded(0.06, 0.06), label, 5),
+    };
     let level = rows.first().map_or(0.95, |c| c.level);
     let percent = text::trimmed(&format!("{:.1}", 100.0 * level));
     if rows.is_empty() {
@@ -144,7 +155,7 @@ fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
         name: "limits".to_owned(),
         caption: format!(
             "The error's limit as η → 0 for every comparison and test function, in units of the function's natural scale, with \
-             simultaneous {percent} % intervals: a comparison is refuted where an interval lies away from 0."
+             simultaneous {percent} % intervals; filled markers: the interval excludes 0."
         ),
         title: result.scenario.title.clone(),
         remark: Label::new(&result.scenario.claim),
@@ -156,7 +167,7 @@ fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
         panels: vec![Panel {
             title: Label::default(),
             notes: Vec::new(),
-            x: Axis::linear(range.padded(0.06, 0.06), label, 5),
+            x,
             y,
             isometric: false,
             body: Box::new(move |pen: &mut Pen, frame: &Frame| draw_limits(pen, frame, &rows)),
@@ -246,7 +257,7 @@ fn panel<'a>(result: &'a ScenarioResult, comparison: &'a Comparison, columns: us
     let power = comparison.epsilon_power;
     let symbol = match power {
         1.0 => Label::new("ε = η"),
-        p => Label::new("ε = η").sup(text::trimmed(&format!("{p:.3}"))),
+        p => Label::new("ε = η").superscript(text::trimmed(&format!("{p:.3}"))),
     };
     let mut x = Axis::linear(across, symbol, if columns > 2 { 4 } else { 6 });
     x.ticks.retain(|t| t.value >= -1e-12 * across.high.abs());

@@ -101,10 +101,10 @@ fn sheet<'a>(
     let range =
         Extent::of(values.flat_map(|s| s.band.values.iter().flatten().copied())).padded(0.05, 0.05);
     let span = Extent::of(cell.times.iter().copied()).padded(0.0, 0.0);
-    let columns = if shown.len() == 4 {
-        2
-    } else {
-        shown.len().min(3)
+    let columns = match shown.len() {
+        4 => 2,
+        7 | 8 => 4,
+        n => n.min(3),
     };
     let symbol = Label::function(&function_name(result, function));
 

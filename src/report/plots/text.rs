@@ -49,13 +49,13 @@ impl Label {
 
     /// Appends a superscript.
     #[must_use]
-    pub fn sup(self, text: impl AsRef<str>) -> Self {
+    pub fn superscript(self, text: impl AsRef<str>) -> Self {
         self.push(Kind::Superscript, text.as_ref())
     }
 
     /// Appends a subscript.
     #[must_use]
-    pub fn sub(self, text: impl AsRef<str>) -> Self {
+    pub fn subscript(self, text: impl AsRef<str>) -> Self {
         self.push(Kind::Subscript, text.as_ref())
     }
 
@@ -93,7 +93,7 @@ impl Label {
                 'x' | 'y' | 'z' | 'm' if next == Some('[') => {
                     if let Some(end) = close(']') {
                         label = label.then(std::mem::take(&mut plain)).italic(c.to_string());
-                        label = label.sub(letters[at + 2..end].iter().collect::<String>());
+                        label = label.subscript(letters[at + 2..end].iter().collect::<String>());
                         at = end + 1;
                         continue;
                     }
@@ -105,7 +105,7 @@ impl Label {
                         .take_while(|n| n.is_ascii_digit())
                         .collect();
                     at += 1 + digits.len();
-                    label = label.then(std::mem::take(&mut plain)).sup(digits);
+                    label = label.then(std::mem::take(&mut plain)).superscript(digits);
                     continue;
                 }
                 '*' => plain.push('·'),
@@ -119,7 +119,7 @@ impl Label {
 
     /// base^exponent, e.g. 10⁻³.
     pub fn power(base: u32, exponent: i64) -> Self {
-        Self::new(base.to_string()).sup(minus(&exponent.to_string()))
+        Self::new(base.to_string()).superscript(minus(&exponent.to_string()))
     }
 
     /// Whether nothing would be drawn.
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn long_labels_are_cut_to_their_room() {
-        let long = Label::new("a very long label ".repeat(20)).sup("2");
+        let long = Label::new("a very long label ".repeat(20)).superscript("2");
         let cut = long.fitted(7.0, false, 60.0);
         assert!(cut.width(7.0, false) <= 60.0);
         assert!(cut.plain().ends_with('…'));
