@@ -146,7 +146,7 @@ impl Axis {
         };
         let step = nice_step(range.length() / wanted.max(1) as f64);
         let size = range.low.abs().max(range.high.abs());
-        let exponent = if size >= 1e4 || size < 2e-2 {
+        let exponent = if !(2e-2..1e4).contains(&size) {
             size.log10().floor()
         } else {
             0.0

@@ -321,6 +321,7 @@ fn draw(pen: &mut Pen, frame: &Frame, comparison: &Comparison) {
         let mut floor: Vec<(f64, f64, f64)> = floor
             .map(|p| (p.eta, bottom, (p.noise_floor / unit(check)).max(bottom)))
             .collect();
+        floor.sort_by(|a, b| b.0.total_cmp(&a.0));
         // To the edges of the frame at the level of the outermost points.
         let (left, right) = frame.x.ends();
         if let (Some(&first), Some(&last)) = (floor.first(), floor.last()) {

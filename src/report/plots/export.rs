@@ -153,6 +153,21 @@ mod tests {
     }
 
     #[test]
+    fn text_in_the_pdf_can_be_selected() {
+        let draw = |pen: &mut canvas::Pen| {
+            let set = Type::new(8.0, Anchor::Start);
+            pen.text((9.0, 40.0), &Label::new("η = ").superscript("−3"), set);
+        };
+        let svg = canvas::draw(canvas::SINGLE_COLUMN, 72.0, "", draw).expect("drawn");
+        let pdf = Parsed::new(&svg)
+            .expect("parsed")
+            .pdf("t")
+            .expect("written");
+        let has = |word: &[u8]| pdf.windows(word.len()).any(|w| w == word);
+        assert!(has(b"/ToUnicode") && has(b"DejaVuSans"));
+    }
+
+    #[test]
     fn labels_are_as_wide_as_they_are_measured() {
         let label = Label::new("fast time ")
             .italic("t")

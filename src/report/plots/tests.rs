@@ -20,7 +20,31 @@ fn gallery() {
             drawn.len(),
             start.elapsed().as_secs_f64()
         );
+        for figure in figures(&result).expect("figures") {
+            let grey = export::Parsed::new(&in_grey(&figure.svg)).and_then(|p| p.png());
+            let path = folder.join(name).join(format!("{}-grey.png", figure.name));
+            fs::write(path, grey.expect("a grey image")).expect("a file");
+        }
     }
+}
+
+/// The drawing as a grey printer shows it.
+fn in_grey(svg: &str) -> String {
+    let mut out = String::new();
+    let mut rest = svg;
+    while let Some((before, after)) = rest.split_once('#') {
+        out.push_str(before);
+        let channel = |k: usize| u8::from_str_radix(after.get(2 * k..2 * k + 2)?, 16).ok();
+        if let (Some(r), Some(g), Some(b)) = (channel(0), channel(1), channel(2)) {
+            let grey = (255.0 * theme::Rgb(r, g, b).luminance().powf(1.0 / 2.2)).round() as u8;
+            out.push_str(&format!("#{grey:02X}{grey:02X}{grey:02X}"));
+            rest = &after[6..];
+        } else {
+            out.push('#');
+            rest = after;
+        }
+    }
+    out + rest
 }
 
 fn cases() -> Vec<(&'static str, ScenarioResult)> {
