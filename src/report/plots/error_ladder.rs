@@ -222,10 +222,10 @@ fn sheet<'a>(
         caption: format!(
             "Weak error against the learning-rate scale η, in units of each test function's natural scale, with simultaneous \
              {} % intervals; hollow markers: the interval includes 0; shaded: what noise alone would show; straight lines: \
-             the guaranteed slope (1−α)/2 and 1−α.{}",
+             the guaranteed slope (1−α)/2 and 1−α; ΔE h is E h of the first process minus that of the second{}.",
             text::trimmed(&format!("{:.1}", 100.0 * level)),
             if omitted > 0 {
-                format!(" {omitted} further functions are not drawn.")
+                format!("; {omitted} further functions are not drawn")
             } else {
                 String::new()
             },

@@ -55,6 +55,8 @@ fn fit(check: &FunctionCheck, epsilon: f64) -> f64 {
         .fold(0.0, |sum, c| sum * epsilon + c)
 }
 
+/// Comparisons in one figure of limits.
+const MOST_ROWS: usize = 20;
 /// The share of the axis left of ε = 0, where the intercepts stand.
 const LEFT: f64 = 0.12;
 
@@ -82,7 +84,8 @@ fn sheet<'a>(
         name,
         caption: format!(
             "Signed weak error at each function's worst time against ε = η^p, in units of the function's natural scale, with \
-             the fitted polynomial and its limit ε → 0 (simultaneous {} % intervals).",
+             the fitted polynomial and its limit ε → 0 (simultaneous {} % intervals); ΔE h is E h of the first process minus that \
+             of the second.",
             text::trimmed(&format!("{:.1}", 100.0 * level)),
         ),
         title: result.scenario.title.clone(),
@@ -97,10 +100,25 @@ fn sheet<'a>(
 }
 
 /// The limits of all functions of all comparisons with their intervals: what is away from 0 refutes.
-fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
+fn limits(result: &ScenarioResult) -> Vec<Sheet<'_>> {
+    let finite = |f: &FunctionCheck| f.limit.value.is_finite();
+    let has = |c: &&Comparison| c.functions.iter().take(MOST_FUNCTIONS).any(finite);
+    let comparisons: Vec<&Comparison> = result.comparisons.iter().filter(has).collect();
+    let chunks: Vec<&[&Comparison]> = comparisons.chunks(MOST_ROWS).collect();
+    let numbers: Vec<String> = (1..=chunks.len()).map(|n| n.to_string()).collect();
+    let files = file_names("limits", &numbers);
+    let sheets = chunks.iter().zip(files);
+    sheets
+        .map(|(rows, file)| limits_sheet(result, rows.to_vec(), file))
+        .collect()
+}
+
+fn limits_sheet<'a>(
+    result: &'a ScenarioResult,
+    rows: Vec<&'a Comparison>,
+    name: String,
+) -> Sheet<'a> {
     let finite = |f: &&FunctionCheck| f.limit.value.is_finite();
-    let has = |c: &&Comparison| c.functions.iter().take(MOST_FUNCTIONS).any(|f| finite(&f));
-    let rows: Vec<&Comparison> = result.comparisons.iter().filter(has).collect();
     let checks = || {
         rows.iter()
             .flat_map(|c| c.functions.iter().take(MOST_FUNCTIONS))
@@ -115,7 +133,7 @@ fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
     }
     let deepest =
         checks().count().min(rows.len() * MOST_FUNCTIONS) as f64 / rows.len().max(1) as f64;
-    let name = |c: &Comparison| comparison_title(result, c).fitted(TICK_SIZE, false, 92.0);
+    let row_name = |c: &Comparison| comparison_title(result, c).fitted(TICK_SIZE, false, 92.0);
     let mut y = Axis::linear(
         Extent {
             low: -(rows.len() as f64),
@@ -128,7 +146,7 @@ fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
     y.ticks = ticks
         .map(|(row, c)| Tick {
             value: -(row as f64 + 0.5),
-            label: Some(name(c)),
+            label: Some(row_name(c)),
         })
         .collect();
     let mut halves: Vec<f64> = checks()
@@ -142,20 +160,23 @@ fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
         .then(" as η → 0 / scale of ")
         .italic("h");
     // One limit far from 0 must not hide the intervals of the others.
-    let x = match range.low.abs().max(range.high.abs()) > 25.0 * typical {
+    let stretched = typical > 0.0 && range.low.abs().max(range.high.abs()) > 25.0 * typical;
+    let x = match stretched {
         true => Axis::signed_log(range, label, 2.0 * typical),
         false => Axis::linear(range.padded(0.06, 0.06), label, 5),
     };
     let level = rows.first().map_or(0.95, |c| c.level);
     let percent = text::trimmed(&format!("{:.1}", 100.0 * level));
-    if rows.is_empty() {
-        return None;
-    }
-    Some(Sheet {
-        name: "limits".to_owned(),
+    Sheet {
+        name,
         caption: format!(
             "The error's limit as η → 0 for every comparison and test function, in units of the function's natural scale, with \
-             simultaneous {percent} % intervals; filled markers: the interval excludes 0."
+             simultaneous {percent} % intervals; filled markers: the interval excludes 0{}.",
+            if stretched {
+                "; the axis is linear near 0 and logarithmic beyond"
+            } else {
+                ""
+            },
         ),
         title: result.scenario.title.clone(),
         remark: Label::new(&result.scenario.claim),
@@ -172,7 +193,7 @@ fn limits(result: &ScenarioResult) -> Option<Sheet<'_>> {
             isometric: false,
             body: Box::new(move |pen: &mut Pen, frame: &Frame| draw_limits(pen, frame, &rows)),
         }],
-    })
+    }
 }
 
 fn draw_limits(pen: &mut Pen, frame: &Frame, rows: &[&Comparison]) {

@@ -9,6 +9,9 @@ use super::theme::{self, Dash, Look, QUIET};
 use super::{file_names, function_name, process_name};
 use crate::report::result::{Cell, QuantileBand, ScenarioResult};
 
+/// Panels in one figure.
+const MOST_PANELS: usize = 24;
+
 /// One figure a monitored function, at the smallest η that has quantiles.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
     let has = |cell: &&Cell| {
@@ -93,6 +96,8 @@ fn sheet<'a>(
         seen.push(*pair);
         new
     });
+    let omitted = pairs.len().saturating_sub(MOST_PANELS);
+    pairs.truncate(MOST_PANELS);
     let shown: Vec<_> = pairs
         .iter()
         .map(|&(left, right)| (left, right, band(left), band(right)))
@@ -158,10 +163,14 @@ fn sheet<'a>(
         name,
         caption: format!(
             "Quantiles of {} against fast time for η = {} ({} paths); in each panel the second process is filled, the first \
-             drawn as lines.",
+             drawn as lines{}.",
             symbol.plain(),
             text::learning_rate(cell.eta).plain(),
-            cell.paths
+            cell.paths,
+            match omitted {
+                0 => String::new(),
+                n => format!("; {n} further pairs are not drawn"),
+            }
         ),
         title: result.scenario.title.clone(),
         remark: Label::new("η = ").join(&text::learning_rate(cell.eta)),
