@@ -46,13 +46,12 @@ fn drawable(comparison: &Comparison, point: &ErrorPoint) -> bool {
     epsilon.is_finite() && epsilon > 0.0 && point.error.value.is_finite()
 }
 
-/// The fitted polynomial at ε.
-fn fit(check: &FunctionCheck, epsilon: f64) -> f64 {
-    check
-        .coefficients
-        .iter()
-        .rev()
-        .fold(0.0, |sum, c| sum * epsilon + c)
+/// The fitted curve Σ_j c_j η^{p_j} at ε = η^`epsilon_power`.
+fn fit(check: &FunctionCheck, epsilon_power: f64, epsilon: f64) -> f64 {
+    let terms = check.coefficients.iter().zip(&check.powers);
+    terms
+        .map(|(c, p)| c * epsilon.powf(p / epsilon_power))
+        .sum()
 }
 
 /// Comparisons in one figure of limits.
@@ -351,7 +350,7 @@ fn draw(pen: &mut Pen, frame: &Frame, comparison: &Comparison, checks: &[&Functi
             .fold(0.0, f64::max);
         let curve = (0..=80)
             .map(|k| end * f64::from(k) / 80.0)
-            .map(|e| (e, fit(check, e) / unit));
+            .map(|e| (e, fit(check, comparison.epsilon_power, e) / unit));
         frame.line(pen, curve, Stroke::solid(look.color, 0.9));
         for point in points {
             let Some((x, y)) =
