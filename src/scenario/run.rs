@@ -35,7 +35,7 @@ impl Scenario {
         let (mut sampled, mut path_steps, mut round) = (0, 0, 0);
         let mut target = self.run.paths;
         // Chunks are a function of the first round alone, so that the bits do not depend on how the rounds went.
-        let chunk = (self.run.paths / 64).clamp(8, 4096);
+        let chunk = (self.run.paths / 256).clamp(8, 4096);
         let judgements = loop {
             for (system, total) in systems.iter().zip(&mut totals) {
                 let part = system
