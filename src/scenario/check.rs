@@ -2,7 +2,7 @@
 
 use super::locate::locate;
 use super::raw::*;
-use super::{Comparison, Overrides, ProcessKind, Profile, RunSettings, Scenario};
+use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, RunSettings, Scenario};
 use crate::clocks::FastTime;
 use crate::ensemble::{InitialMomentum, Region, TestFunction};
 use crate::landscape::*;
@@ -42,6 +42,16 @@ pub enum ScenarioError {
         key: String,
         /// What is wrong and what is allowed.
         message: String,
+    },
+    /// Neither a file nor a scenario that is known.
+    #[error("`{text}` {reason}{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_else(|| " (`slowsde list` shows the bundled ones)".into()))]
+    Unknown {
+        /// The argument.
+        text: String,
+        /// Why.
+        reason: &'static str,
+        /// The bundled scenario with the most similar name.
+        nearest: Option<String>,
     },
     /// A `--set` that is not of the form key=value.
     #[error("--set {text}: {message}")]
@@ -98,15 +108,15 @@ impl Scenario {
         Scenario::parse(&text, &file, &name, folder, profile, overrides)
     }
 
-    /// The same from text; `folder` is where data files are looked for.
+    /// The same from text; `data` is where data files are looked for.
     ///
     /// # Errors
     /// See [`Scenario::read`].
-    pub fn parse(
+    pub fn parse<'a>(
         text: &str,
         file: &str,
         name: &str,
-        folder: &Path,
+        data: impl Into<DataFolder<'a>>,
         profile: Profile,
         overrides: &Overrides,
     ) -> Result<Scenario, ScenarioError> {
@@ -115,7 +125,7 @@ impl Scenario {
         } else {
             (
                 assign(text, file, &overrides.assignments)?,
-                format!("{file} with --set"),
+                format!("{file} (with --set)"),
             )
         };
         let mut raw: RawScenario = toml::from_str(&text).map_err(|e| ScenarioError::Syntax {
@@ -139,7 +149,7 @@ impl Scenario {
                 },
             };
         }
-        check(raw, &text, name, folder, profile).map_err(|p| {
+        check(raw, &text, name, data.into(), profile).map_err(|p| {
             let in_profile = p
                 .key
                 .strip_prefix("run.")
@@ -216,10 +226,10 @@ fn check(
     raw: RawScenario,
     text: &str,
     name: &str,
-    folder: &Path,
+    data: DataFolder<'_>,
     profile: Profile,
 ) -> Result<Scenario, Problem> {
-    let landscape = landscape(&raw.landscape, folder)?;
+    let landscape = landscape(&raw.landscape, data)?;
     let d = landscape.dimension();
     let noise = noise(&raw.noise, &landscape)?;
     let RawNoiseScale { factor, power } = raw.noise_scale;
@@ -336,7 +346,7 @@ fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
     Ok(DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]))
 }
 
-fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Problem> {
+fn landscape(raw: &RawLandscape, data: DataFolder<'_>) -> Result<Arc<dyn Landscape>, Problem> {
     Ok(match raw {
         RawLandscape::Quadratic {
             spectrum,
@@ -391,7 +401,8 @@ fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Pr
                 intercept: *intercept,
                 rows: *rows,
             };
-            let data = DataSet::read(folder.join(file), options)
+            let data = data
+                .read(file, options)
                 .or_else(|e| problem(key, e.to_string()))?;
             let loss = match loss {
                 RawLoss::LeastSquares => RegressionLoss::LeastSquares,

@@ -5,11 +5,13 @@ mod exact;
 mod locate;
 pub mod raw;
 mod run;
+mod source;
 mod summary;
 mod system;
 
 pub use check::ScenarioError;
 pub use run::total_work;
+pub use source::{DataFolder, Source};
 
 use crate::ensemble::{InitialMomentum, Region, TestFunction};
 use crate::oracle::Oracle;
