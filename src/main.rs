@@ -11,6 +11,12 @@ fn main() -> anyhow::Result<()> {
             "{}: {:.2}s rounds {} paths {} steps {:.2e}",
             f, r.effort.seconds, r.effort.rounds, r.cells[0].paths, r.effort.path_steps as f64
         );
+        let t = std::time::Instant::now();
+        let figs = slowsde::report::plots::draw_all(
+            &r,
+            std::path::Path::new(&format!("output/{}", r.scenario.name)),
+        )?;
+        println!("  {} figures {:.2}s", figs.len(), t.elapsed().as_secs_f64());
         for n in &r.notes {
             println!("   {n}");
         }

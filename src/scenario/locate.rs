@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(locate(text, "run.etas"), Some((3, 3)));
         assert_eq!(locate(text, "run.alphas[2]"), Some((5, 2)));
         assert_eq!(locate(text, "compare[2].right.x").map(|p| p.0), Some(9));
-        assert_eq!(locate(text, "run.missing"), Some((2, 1)));
+        assert_eq!(locate(text, "run.missing"), Some((2, 2)));
         assert_eq!(locate(text, "nothing"), None);
     }
 }

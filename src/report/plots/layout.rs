@@ -1,0 +1,443 @@
+//! Sheets: a small title, a legend that never covers data, and a grid of panels with aligned frames.
+
+use super::axes::Axis;
+use super::canvas::{self, Anchor, DOUBLE_COLUMN, Pen, SINGLE_COLUMN, Stroke, Type};
+use super::frame::Frame;
+use super::text::Label;
+use super::theme::{Dash, LABEL_SIZE, Look, Marker, QUIET, Rgb, TICK_SIZE, TITLE_SIZE};
+use super::{Figure, FigureError};
+
+const MARGIN: f64 = 4.0;
+const SAMPLE: f64 = 17.0;
+const GAP: f64 = 9.0;
+
+/// What stands before a legend's text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sample {
+    /// A line.
+    Line(Stroke),
+    /// A line with a marker on it.
+    Marked(Stroke, Marker, bool),
+    /// A filled area with its outline.
+    Area(Rgb, f64, Stroke),
+    /// A marker with an arrow down: an upper bound.
+    Bound(Rgb, Marker),
+    /// A vertical bar with a marker: a point with its interval.
+    Bar(Rgb, Marker),
+}
+
+impl Sample {
+    fn draw(self, pen: &mut Pen, x: f64, y: f64) {
+        let ends = |width: f64| {
+            [
+                (x + 0.5 * (SAMPLE - width), y),
+                (x + 0.5 * (SAMPLE + width), y),
+            ]
+        };
+        let centre = (x + 0.5 * SAMPLE, y);
+        match self {
+            Self::Line(stroke) => pen.line(&ends(SAMPLE), stroke),
+            Self::Marked(stroke, marker, hollow) => {
+                pen.line(&ends(SAMPLE), stroke);
+                pen.marker(centre, marker, 2.2, stroke.color, hollow);
+            }
+            Self::Area(color, alpha, stroke) => {
+                pen.rectangle(x, y - 2.8, x + SAMPLE, y + 2.8, color, alpha);
+                pen.line(&ends(SAMPLE), stroke);
+            }
+            Self::Bound(color, marker) => {
+                arrow_down(pen, centre.0, y - 4.0, y + 5.0, color);
+                pen.marker((centre.0, y - 1.5), marker, 2.0, color, true);
+            }
+            Self::Bar(color, marker) => {
+                pen.line(
+                    &[(centre.0, y - 4.5), (centre.0, y + 4.5)],
+                    Stroke::solid(color, 1.2),
+                );
+                pen.marker(centre, marker, 1.7, color, true);
+            }
+        }
+    }
+}
+
+/// A vertical bar that ends in an arrowhead below.
+pub fn arrow_down(pen: &mut Pen, x: f64, top: f64, bottom: f64, color: Rgb) {
+    pen.line(&[(x, top), (x, bottom - 1.0)], Stroke::solid(color, 0.75));
+    pen.polygon(
+        &[
+            (x - 1.6, bottom - 2.8),
+            (x + 1.6, bottom - 2.8),
+            (x, bottom),
+        ],
+        color,
+        1.0,
+    );
+}
+
+/// One line of a legend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The drawing.
+    pub sample: Sample,
+    /// Its meaning.
+    pub label: Label,
+}
+
+impl Entry {
+    /// An entry.
+    pub fn new(sample: Sample, label: Label) -> Self {
+        Self { sample, label }
+    }
+
+    /// The line of a process or function.
+    pub fn line(look: Look, width: f64, label: Label) -> Self {
+        Self::new(
+            Sample::Line(Stroke::solid(look.color, width).dashed(look.dash)),
+            label,
+        )
+    }
+
+    /// A guide or theoretical line.
+    pub fn guide(color: Rgb, width: f64, dash: Dash, label: Label) -> Self {
+        Self::new(
+            Sample::Line(Stroke::solid(color, width).dashed(dash)),
+            label,
+        )
+    }
+}
+
+/// What draws the inside of a panel.
+pub type Body<'a> = Box<dyn Fn(&mut Pen, &Frame) + Send + Sync + 'a>;
+
+/// One panel.
+pub struct Panel<'a> {
+    /// Above the frame, on the left.
+    pub title: Label,
+    /// Above the frame, on the right, in grey: the first for which there is room.
+    pub notes: Vec<Label>,
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+    /// The same length for a unit of x and of y.
+    pub isometric: bool,
+    /// The data.
+    pub body: Body<'a>,
+}
+
+/// A figure before it is laid out.
+pub struct Sheet<'a> {
+    /// File name without extension.
+    pub name: String,
+    /// One sentence.
+    pub caption: String,
+    /// The scenario's title.
+    pub title: String,
+    /// What all panels have in common, e.g. the learning rate; on the right of the title.
+    pub remark: Label,
+    /// Shown above the panels.
+    pub legend: Vec<Entry>,
+    /// Row by row.
+    pub panels: Vec<Panel<'a>>,
+    /// Panels in a row.
+    pub columns: usize,
+    /// Heights of the frames, one a row; the last is repeated.
+    pub heights: Vec<f64>,
+    /// Whether tick labels of y are only at the left: all panels of a row have one y axis.
+    pub share_y: bool,
+    /// Whether tick labels of x are only at the bottom: all panels of a column have one x axis.
+    pub share_x: bool,
+}
+
+/// Double column for several panels in a row, single column otherwise.
+pub fn sheet_width(columns: usize) -> f64 {
+    if columns > 1 {
+        DOUBLE_COLUMN
+    } else {
+        SINGLE_COLUMN
+    }
+}
+
+impl Sheet<'_> {
+    /// Lays the sheet out and draws it; none without panels.
+    ///
+    /// # Errors
+    /// [`FigureError::Draw`] when the canvas fails.
+    pub fn draw(self) -> Result<Option<Figure>, FigureError> {
+        if self.panels.is_empty() {
+            return Ok(None);
+        }
+        let columns = self.columns.clamp(1, self.panels.len());
+        let width = sheet_width(columns);
+        let (spots, legend_height) = self.legend_spots(width);
+        let title_height = if self.title.is_empty() && self.remark.is_empty() {
+            0.0
+        } else {
+            TITLE_SIZE + 4.0
+        };
+        let grid_top = MARGIN + title_height + legend_height;
+        let (frames, height) = self.frames(columns, width, grid_top);
+        let svg = canvas::draw(width, height, &self.caption, |pen| {
+            self.draw_title(pen, width);
+            for (entry, (x, y)) in self.legend.iter().zip(&spots) {
+                entry.sample.draw(pen, *x, MARGIN + title_height + y);
+                let room = width - MARGIN - x - SAMPLE - 3.0;
+                let at = (
+                    x + SAMPLE + 3.0,
+                    MARGIN + title_height + y + 0.36 * LABEL_SIZE,
+                );
+                let label = entry.label.fitted(LABEL_SIZE, false, room);
+                pen.text(at, &label, Type::new(LABEL_SIZE, Anchor::Start));
+            }
+            for (index, (panel, place)) in self.panels.iter().zip(&frames).enumerate() {
+                self.draw_panel(pen, panel, place, index, columns);
+            }
+        })?;
+        Ok(Some(Figure {
+            name: self.name,
+            caption: self.caption,
+            svg,
+        }))
+    }
+
+    /// Positions of the legend's entries below the title, and the legend's height.
+    fn legend_spots(&self, width: f64) -> (Vec<(f64, f64)>, f64) {
+        const LINE: f64 = LABEL_SIZE + 3.5;
+        let (mut x, mut row) = (MARGIN, 0.0);
+        let mut spots = Vec::new();
+        for entry in &self.legend {
+            let wide = SAMPLE + 3.0 + entry.label.width(LABEL_SIZE, false);
+            if x > MARGIN && x + wide > width - MARGIN {
+                x = MARGIN;
+                row += 1.0;
+            }
+            spots.push((x, row * LINE + 0.5 * LINE));
+            x += wide + GAP;
+        }
+        let height = if spots.is_empty() {
+            0.0
+        } else {
+            (row + 1.0) * LINE + 1.0
+        };
+        (spots, height)
+    }
+
+    /// The frames' edges (left, top, right, bottom) and the sheet's height.
+    fn frames(&self, columns: usize, width: f64, top: f64) -> (Vec<[f64; 4]>, f64) {
+        let lefts: Vec<f64> = (0..columns)
+            .map(|column| {
+                let own = self.panels.iter().skip(column).step_by(columns);
+                let labelled = column == 0 || !self.share_y;
+                let ticks = own.clone().map(|p| p.y.label_room()).fold(0.0, f64::max);
+                let named = own
+                    .enumerate()
+                    .any(|(row, _)| self.names_y(row * columns + column, columns));
+                let ticks = if labelled { ticks + 4.0 } else { 0.0 };
+                let name = if named { LABEL_SIZE + 3.0 } else { 0.0 };
+                // Where nothing stands left of the frame, half a tick label of x still needs its place.
+                let overhang = self.overhang(column, columns, false);
+                MARGIN + (ticks + name).max(overhang)
+            })
+            .collect();
+        let rights: Vec<f64> = (0..columns)
+            .map(|column| 1.0 + self.overhang(column, columns, true))
+            .collect();
+        let taken = MARGIN + lefts.iter().chain(&rights).sum::<f64>();
+        let frame_width = ((width - taken) / columns as f64).max(20.0);
+        let mut frames = Vec::new();
+        let mut y = top;
+        for (row, panels) in self.panels.chunks(columns).enumerate() {
+            let head = if panels
+                .iter()
+                .all(|p| p.title.is_empty() && p.y.factor.is_none())
+            {
+                2.5
+            } else {
+                LABEL_SIZE + 5.0
+            };
+            let height = self
+                .heights
+                .get(row)
+                .or(self.heights.last())
+                .copied()
+                .unwrap_or(120.0);
+            let flat = |p: &Panel| isometric([0.0, 0.0, frame_width, height], p);
+            let height = match panels.iter().all(|p| p.isometric) {
+                true => panels
+                    .iter()
+                    .map(|p| height - flat(p)[1])
+                    .fold(0.0, f64::max),
+                false => height,
+            };
+            let mut x = 0.0;
+            let mut foot: f64 = 4.0;
+            for (column, panel) in panels.iter().enumerate() {
+                let index = row * columns + column;
+                x += lefts[column];
+                let mut edges = [x, y + head, x + frame_width, y + head + height];
+                if panel.isometric {
+                    edges = isometric(edges, panel);
+                }
+                frames.push(edges);
+                x += frame_width + rights[column];
+                if self.numbers_x(index, columns) {
+                    foot = foot.max(TICK_SIZE + 5.0);
+                }
+                if self.names_x(index, columns) {
+                    foot = foot.max(TICK_SIZE + LABEL_SIZE + 8.0);
+                }
+            }
+            y += head + height + foot;
+        }
+        (frames, y + MARGIN - 1.0)
+    }
+
+    /// Whether tick labels stand under the panel.
+    fn numbers_x(&self, index: usize, columns: usize) -> bool {
+        !self.share_x || index + columns >= self.panels.len()
+    }
+
+    /// Whether the x axis is named under the panel: something below a panel of its row does not say the same.
+    fn names_x(&self, index: usize, columns: usize) -> bool {
+        let label = |i: usize| self.panels.get(i).map(|p| &p.x.label);
+        let differs = |i: usize| {
+            label(i + columns) != label(i)
+                || self.panels.get(i).is_some_and(|p| p.x.factor.is_some())
+        };
+        if self.share_x {
+            return differs(index);
+        }
+        let row = index / columns * columns;
+        (row..(row + columns).min(self.panels.len())).any(differs)
+    }
+
+    /// How far tick labels of x reach beyond a column's frames, on the left or on the right.
+    fn overhang(&self, column: usize, columns: usize, right: bool) -> f64 {
+        let frame = 0.7 * sheet_width(columns) / columns as f64;
+        let own = self.panels.iter().skip(column).step_by(columns);
+        let ticks = own.flat_map(|p| p.x.ticks.iter().map(move |t| (p, t)));
+        let beyond = ticks.filter_map(|(panel, tick)| {
+            let share = panel.x.share(tick.value)?;
+            let half = 0.5 * tick.label.as_ref()?.width(TICK_SIZE, false);
+            Some(half - frame * if right { 1.0 - share } else { share })
+        });
+        beyond.fold(2.0, f64::max)
+    }
+
+    /// Whether the y axis is named beside the panel: nothing to its left says the same.
+    fn names_y(&self, index: usize, columns: usize) -> bool {
+        let label = |i: usize| self.panels.get(i).map(|p| &p.y.label);
+        index.is_multiple_of(columns) || label(index - 1) != label(index)
+    }
+
+    fn draw_title(&self, pen: &mut Pen, width: f64) {
+        let room = width - 2.0 * MARGIN;
+        let base = MARGIN + TITLE_SIZE - 1.0;
+        let remark = self.remark.fitted(LABEL_SIZE, false, 0.45 * room);
+        let used = if remark.is_empty() {
+            0.0
+        } else {
+            remark.width(LABEL_SIZE, false) + 10.0
+        };
+        let title = Label::new(&self.title).fitted(TITLE_SIZE, true, room - used);
+        pen.text(
+            (MARGIN, base),
+            &title,
+            Type::new(TITLE_SIZE, Anchor::Start).bold(),
+        );
+        pen.text(
+            (width - MARGIN, base),
+            &remark,
+            Type::new(LABEL_SIZE, Anchor::End).color(QUIET),
+        );
+    }
+
+    fn draw_panel(
+        &self,
+        pen: &mut Pen,
+        panel: &Panel,
+        edges: &[f64; 4],
+        index: usize,
+        columns: usize,
+    ) {
+        let [left, top, right, bottom] = *edges;
+        let frame = Frame {
+            left,
+            top,
+            right,
+            bottom,
+            x: &panel.x,
+            y: &panel.y,
+        };
+        (panel.body)(pen, &frame);
+        let y_numbers = !self.share_y || index.is_multiple_of(columns);
+        frame.furnish(pen, self.numbers_x(index, columns), y_numbers);
+        let room = right - left;
+        let title = panel.title.fitted(LABEL_SIZE, false, room);
+        let used = title.width(LABEL_SIZE, false);
+        pen.text(
+            (left, top - 3.5),
+            &title,
+            Type::new(LABEL_SIZE, Anchor::Start),
+        );
+        let fits = |note: &&Label| used + note.width(TICK_SIZE, false) + 6.0 <= room;
+        if let Some(note) = panel.notes.iter().find(fits) {
+            let set = Type::new(TICK_SIZE, Anchor::End).color(QUIET);
+            pen.text((right, top - 3.5), note, set);
+        }
+        if self.names_x(index, columns) {
+            let factor = panel
+                .x
+                .factor
+                .as_ref()
+                .map_or(0.0, |f| f.width(TICK_SIZE, false) + 6.0);
+            let label = panel
+                .x
+                .label
+                .fitted(LABEL_SIZE, false, room + 10.0 - 2.0 * factor);
+            let at = (0.5 * (left + right), bottom + TICK_SIZE + LABEL_SIZE + 4.5);
+            pen.text(at, &label, Type::new(LABEL_SIZE, Anchor::Middle));
+        }
+        if self.names_y(index, columns) {
+            let ticks = if y_numbers {
+                self.tick_room(index % columns, columns) + 4.0
+            } else {
+                0.0
+            };
+            let label = panel.y.label.fitted(LABEL_SIZE, false, bottom - top + 16.0);
+            let at = (left - ticks - 4.0, 0.5 * (top + bottom));
+            pen.text(at, &label, Type::new(LABEL_SIZE, Anchor::Middle).upwards());
+        }
+    }
+
+    /// Room of the widest y tick label in a column.
+    fn tick_room(&self, column: usize, columns: usize) -> f64 {
+        self.panels
+            .iter()
+            .skip(column)
+            .step_by(columns)
+            .map(|p| p.y.label_room())
+            .fold(0.0, f64::max)
+    }
+}
+
+/// The largest frame inside `edges` with one scale for both axes.
+fn isometric(edges: [f64; 4], panel: &Panel) -> [f64; 4] {
+    let [left, top, right, bottom] = edges;
+    let (x, y) = (panel.x.ends(), panel.y.ends());
+    let (wide, high) = (x.1 - x.0, y.1 - y.0);
+    let scale = ((right - left) / wide).min((bottom - top) / high);
+    if !(scale.is_finite() && scale > 0.0) {
+        return edges;
+    }
+    let (spare_x, spare_y) = (right - left - scale * wide, bottom - top - scale * high);
+    if spare_x > 0.6 * (right - left) || spare_y > 0.6 * (bottom - top) {
+        return edges; // a very long strip reads better stretched
+    }
+    [
+        left + 0.5 * spare_x,
+        top + spare_y,
+        right - 0.5 * spare_x,
+        bottom,
+    ]
+}

@@ -1,0 +1,196 @@
+//! Figures for papers, drawn from the result alone: SVG, PNG at 300 dpi and PDF with selectable text.
+
+pub mod axes;
+pub mod canvas;
+mod contours;
+pub mod distribution;
+pub mod error_ladder;
+pub mod exact_ladder;
+pub mod export;
+#[cfg(test)]
+mod fixture;
+pub mod fonts;
+pub mod frame;
+pub mod layout;
+pub mod limit;
+pub mod paths;
+pub mod quantiles;
+#[cfg(test)]
+mod tests;
+pub mod text;
+pub mod theme;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::report::result::{Comparison, ScenarioResult};
+use layout::Sheet;
+use text::Label;
+
+/// Why a figure could not be drawn or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FigureError {
+    /// Drawing or converting failed.
+    #[error("figure cannot be drawn: {0}")]
+    Draw(String),
+    /// A file could not be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A figure in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// File name without extension.
+    pub name: String,
+    /// One sentence.
+    pub caption: String,
+    /// The drawing.
+    pub svg: String,
+}
+
+/// A figure on disk: `<name>.svg`, `<name>.png`, `<name>.pdf`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrawnFigure {
+    /// File name without extension.
+    pub name: String,
+    /// One sentence.
+    pub caption: String,
+}
+
+/// All figures of a result as SVG, in the order of the report; figures without data are left out.
+///
+/// # Errors
+/// [`FigureError::Draw`] when the canvas fails.
+pub fn figures(result: &ScenarioResult) -> Result<Vec<Figure>, FigureError> {
+    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 6] = [
+        error_ladder::sheets,
+        limit::sheets,
+        exact_ladder::sheets,
+        distribution::sheets,
+        quantiles::sheets,
+        paths::sheets,
+    ];
+    let drawn: Vec<Result<Option<Figure>, FigureError>> = families
+        .par_iter()
+        .flat_map(|family| family(result))
+        .map(Sheet::draw)
+        .collect();
+    drawn.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// Draws all figures of a result and writes each as SVG, PNG (300 dpi) and PDF into `directory`, which is made if missing.
+///
+/// The same result gives the same bytes.
+///
+/// # Errors
+/// [`FigureError::Draw`] when drawing or converting fails, [`FigureError::Write`] when a file cannot be written.
+pub fn draw_all(
+    result: &ScenarioResult,
+    directory: &Path,
+) -> Result<Vec<DrawnFigure>, FigureError> {
+    fs::create_dir_all(directory).map_err(|source| FigureError::Write {
+        path: directory.to_owned(),
+        source,
+    })?;
+    let figures = figures(result)?;
+    figures.par_iter().try_for_each(|figure| {
+        let write = |extension: &str, bytes: &[u8]| {
+            let path = directory.join(format!("{}.{extension}", figure.name));
+            fs::write(&path, bytes).map_err(|source| FigureError::Write { path, source })
+        };
+        let parsed = export::Parsed::new(&figure.svg)?;
+        let (png, pdf) = rayon::join(
+            || parsed.png().and_then(|bytes| write("png", &bytes)),
+            || {
+                parsed
+                    .pdf(&figure.caption)
+                    .and_then(|bytes| write("pdf", &bytes))
+            },
+        );
+        png.and(pdf)
+            .and_then(|()| write("svg", figure.svg.as_bytes()))
+    })?;
+    Ok(figures
+        .into_iter()
+        .map(|Figure { name, caption, .. }| DrawnFigure { name, caption })
+        .collect())
+}
+
+/// The name of a process, or its number.
+fn process_name(result: &ScenarioResult, index: usize) -> String {
+    result
+        .processes
+        .get(index)
+        .map_or_else(|| format!("process {index}"), |p| p.label.clone())
+}
+
+/// The name of a test function, or its number.
+fn function_name(result: &ScenarioResult, index: usize) -> String {
+    result
+        .functions
+        .get(index)
+        .cloned()
+        .unwrap_or_else(|| format!("h{index}"))
+}
+
+/// "left vs right" of a comparison.
+fn comparison_title(result: &ScenarioResult, comparison: &Comparison) -> Label {
+    Label::new(format!(
+        "{} vs {}",
+        process_name(result, comparison.left),
+        process_name(result, comparison.right)
+    ))
+}
+
+/// `base` alone for one item; with an item's name as suffix otherwise, and a number where two suffixes agree.
+fn file_names(base: &str, items: &[String]) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let alone = items.len() == 1;
+    let mut names = Vec::new();
+    for item in items {
+        let mut suffix = String::new();
+        for c in item.chars().take(40) {
+            if c.is_ascii_alphanumeric() {
+                suffix.push(c.to_ascii_lowercase());
+            } else if !suffix.is_empty() && !suffix.ends_with('_') {
+                suffix.push('_');
+            }
+        }
+        let suffix = suffix.trim_end_matches('_');
+        let wished = if alone {
+            base.to_owned()
+        } else {
+            format!("{base}_{suffix}")
+        };
+        let numbered = (2..).map(|n| format!("{wished}_{n}"));
+        let name = std::iter::once(wished.clone())
+            .chain(numbered)
+            .find(|n| !taken.contains(n))
+            .unwrap_or(wished);
+        taken.insert(name.clone());
+        names.push(name);
+    }
+    names
+}
+
+/// `count` of `0..length`, spread evenly with both ends.
+fn spread(length: usize, count: usize) -> Vec<usize> {
+    if length <= count {
+        return (0..length).collect();
+    }
+    if count < 2 {
+        return (0..length.min(count)).collect();
+    }
+    (0..count)
+        .map(|k| (k * (length - 1) + (count - 1) / 2) / (count - 1))
+        .collect()
+}

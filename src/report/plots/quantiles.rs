@@ -1,0 +1,267 @@
+//! Quantile bands against fast time, one panel a comparison: the right process filled, the left one in outline.
+
+use super::axes::{Axis, Extent};
+use super::canvas::{Pen, Stroke};
+use super::frame::Frame;
+use super::layout::{Entry, Panel, Sample, Sheet};
+use super::text::{self, Label};
+use super::theme::{self, Dash, Look, QUIET};
+use super::{file_names, function_name, process_name};
+use crate::report::result::{Cell, QuantileBand, ScenarioResult};
+
+/// Panels in one figure.
+const MOST_PANELS: usize = 24;
+
+/// One figure a monitored function, at the smallest η that has quantiles.
+pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
+    let has = |cell: &&Cell| {
+        cell.processes
+            .iter()
+            .any(|p| p.quantiles.iter().any(drawable))
+    };
+    let smallest = result
+        .cells
+        .iter()
+        .filter(has)
+        .min_by(|a, b| a.eta.total_cmp(&b.eta));
+    smallest.map_or_else(Vec::new, |cell| sheets_at(result, cell))
+}
+
+/// One figure a monitored function, at one η.
+pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell) -> Vec<Sheet<'a>> {
+    let mut functions: Vec<usize> = cell
+        .processes
+        .iter()
+        .flat_map(|p| &p.quantiles)
+        .map(|q| q.function)
+        .collect();
+    functions.sort_unstable();
+    functions.dedup();
+    let names: Vec<String> = functions
+        .iter()
+        .map(|&f| function_name(result, f))
+        .collect();
+    let files = file_names("quantiles", &names);
+    let sheets = functions
+        .iter()
+        .zip(files)
+        .map(|(&function, file)| sheet(result, cell, function, file));
+    sheets.filter(|s| !s.panels.is_empty()).collect()
+}
+
+/// A band, with its look, over the cell's times.
+struct Shown<'a> {
+    times: &'a [f64],
+    band: &'a QuantileBand,
+    look: Look,
+}
+
+fn drawable(band: &QuantileBand) -> bool {
+    band.values.iter().flatten().any(|v| v.is_finite())
+        && band.values.len() == band.probabilities.len()
+}
+
+fn sheet<'a>(
+    result: &'a ScenarioResult,
+    cell: &'a Cell,
+    function: usize,
+    name: String,
+) -> Sheet<'a> {
+    let looks = theme::process_looks(&result.processes);
+    let band = |process: usize| -> Option<Shown<'a>> {
+        let bands = &cell.processes.get(process)?.quantiles;
+        let band = bands
+            .iter()
+            .find(|b| b.function == function && drawable(b))?;
+        Some(Shown {
+            times: &cell.times,
+            band,
+            look: *looks.get(process)?,
+        })
+    };
+    let mut pairs: Vec<(usize, usize)> = result
+        .comparisons
+        .iter()
+        .map(|c| (c.left, c.right))
+        .collect();
+    if pairs.is_empty() {
+        pairs = (1..result.processes.len()).map(|left| (left, 0)).collect();
+    }
+    if pairs.is_empty() {
+        pairs.push((0, 0));
+    }
+    let mut seen = Vec::new();
+    pairs.retain(|pair| {
+        let new = !seen.contains(pair) && (band(pair.0).is_some() || band(pair.1).is_some());
+        seen.push(*pair);
+        new
+    });
+    let omitted = pairs.len().saturating_sub(MOST_PANELS);
+    pairs.truncate(MOST_PANELS);
+    let shown: Vec<_> = pairs
+        .iter()
+        .map(|&(left, right)| (left, right, band(left), band(right)))
+        .collect();
+    let values = shown.iter().flat_map(|(_, _, l, r)| [l, r]).flatten();
+    let range =
+        Extent::of(values.flat_map(|s| s.band.values.iter().flatten().copied())).padded(0.05, 0.05);
+    let span = Extent::of(cell.times.iter().copied()).padded(0.0, 0.0);
+    let columns = match shown.len() {
+        4 => 2,
+        7 | 8 => 4,
+        n => n.min(3),
+    };
+    let symbol = Label::function(&function_name(result, function));
+
+    let mut present: Vec<usize> = pairs.iter().flat_map(|&(l, r)| [l, r]).collect();
+    present.sort_unstable();
+    present.dedup();
+    let mut legend: Vec<Entry> = Vec::new();
+    for index in present {
+        if let (Some(look), Some(_)) = (looks.get(index), band(index)) {
+            let sample = Sample::Area(look.color, 0.3, Stroke::solid(look.color, 1.2));
+            legend.push(Entry::new(sample, Label::new(process_name(result, index))));
+        }
+    }
+    if let Some(any) = shown.iter().flat_map(|s| [&s.2, &s.3]).flatten().next() {
+        legend.extend(explanation(any.band));
+    }
+    let panels = shown
+        .into_iter()
+        .map(|(left, right, front, back)| Panel {
+            title: Label::new(match left == right {
+                true => process_name(result, left),
+                false => format!(
+                    "{} over {}",
+                    process_name(result, left),
+                    process_name(result, right)
+                ),
+            }),
+            notes: Vec::new(),
+            x: Axis::linear(
+                span,
+                Label::new("fast time ")
+                    .italic("t")
+                    .then(" = ")
+                    .italic("k")
+                    .then("η"),
+                5,
+            ),
+            y: Axis::linear(range, symbol.clone(), 5),
+            isometric: false,
+            body: Box::new(move |pen: &mut Pen, frame: &Frame| {
+                if let Some(back) = &back {
+                    filled(pen, frame, back);
+                }
+                if let Some(front) = front.as_ref().filter(|_| left != right) {
+                    outlined(pen, frame, front);
+                }
+            }),
+        })
+        .collect();
+    Sheet {
+        name,
+        caption: format!(
+            "Quantiles of {} against fast time for η = {} ({} paths); in each panel the second process is filled, the first \
+             drawn as lines{}.",
+            symbol.plain(),
+            text::learning_rate(cell.eta).plain(),
+            cell.paths,
+            match omitted {
+                0 => String::new(),
+                n => format!("; {n} further pairs are not drawn"),
+            }
+        ),
+        title: result.scenario.title.clone(),
+        remark: Label::new("η = ").join(&text::learning_rate(cell.eta)),
+        legend,
+        panels,
+        columns: columns.max(1),
+        heights: vec![if columns > 2 { 112.0 } else { 128.0 }],
+        share_y: columns > 1,
+        share_x: true,
+    }
+}
+
+/// How the quantiles are drawn, outermost first.
+fn explanation(band: &QuantileBand) -> Vec<Entry> {
+    let n = band.probabilities.len();
+    let percent = |p: f64| text::trimmed(&format!("{:.1}", 100.0 * p));
+    let mut entries = Vec::new();
+    for pair in 0..n / 2 {
+        let (low, high) = (band.probabilities[pair], band.probabilities[n - 1 - pair]);
+        let label = Label::new(format!("{}–{} %", percent(low), percent(high)));
+        let sample = Sample::Area(
+            QUIET,
+            0.18 * (pair + 1) as f64,
+            Stroke::solid(QUIET, 0.7).dashed(line_dash(pair)),
+        );
+        entries.push(Entry::new(sample, label));
+    }
+    if n % 2 == 1 {
+        let label = Label::new(match band.probabilities[n / 2] {
+            0.5 => "median".to_owned(),
+            p => format!("{} %", percent(p)),
+        });
+        entries.push(Entry::new(Sample::Line(Stroke::solid(QUIET, 1.3)), label));
+    }
+    entries
+}
+
+/// Dashes of the lines: dots outermost, then dashes.
+fn line_dash(pair: usize) -> Dash {
+    if pair == 0 { Dash::Dotted } else { Dash::Short }
+}
+
+fn filled(pen: &mut Pen, frame: &Frame, shown: &Shown) {
+    let values = &shown.band.values;
+    let n = values.len();
+    for pair in 0..n / 2 {
+        let edges = values[pair].iter().zip(&values[n - 1 - pair]);
+        let points = shown
+            .times
+            .iter()
+            .zip(edges)
+            .map(|(&t, (&low, &high))| (t, low, high));
+        frame.band(pen, points, shown.look.color, 0.2);
+        for edge in [pair, n - 1 - pair] {
+            frame.line(
+                pen,
+                curve(shown, edge),
+                Stroke::solid(shown.look.color, 0.35).faded(0.7),
+            );
+        }
+    }
+    if n % 2 == 1 {
+        frame.line(
+            pen,
+            curve(shown, n / 2),
+            Stroke::solid(shown.look.color, 1.5),
+        );
+    }
+}
+
+fn outlined(pen: &mut Pen, frame: &Frame, shown: &Shown) {
+    let n = shown.band.values.len();
+    for pair in 0..n / 2 {
+        for edge in [pair, n - 1 - pair] {
+            let stroke = Stroke::solid(shown.look.color, 0.9).dashed(line_dash(pair));
+            frame.line(pen, curve(shown, edge), stroke);
+        }
+    }
+    if n % 2 == 1 {
+        frame.line(
+            pen,
+            curve(shown, n / 2),
+            Stroke::solid(shown.look.color, 1.0),
+        );
+    }
+}
+
+fn curve<'a>(shown: &'a Shown, quantile: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
+    shown
+        .times
+        .iter()
+        .copied()
+        .zip(shown.band.values[quantile].iter().copied())
+}

@@ -1,0 +1,322 @@
+//! All figures of whole results: that they are there, the same twice, and survive broken data.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::fixture::ornstein_uhlenbeck;
+use super::*;
+use crate::report::result::*;
+
+/// Draws the gallery for looking at: `cargo test --release --lib gallery -- --ignored`.
+#[test]
+#[ignore = "writes figures for the eye"]
+fn gallery() {
+    let folder = std::env::temp_dir().join("slowsde-gallery");
+    for (name, result) in cases() {
+        let start = Instant::now();
+        let drawn = draw_all(&result, &folder.join(name)).expect("figures");
+        println!(
+            "{name}: {} figures, {:.3} s",
+            drawn.len(),
+            start.elapsed().as_secs_f64()
+        );
+        for figure in figures(&result).expect("figures") {
+            let grey = export::Parsed::new(&in_grey(&figure.svg)).and_then(|p| p.png());
+            let path = folder.join(name).join(format!("{}-grey.png", figure.name));
+            fs::write(path, grey.expect("a grey image")).expect("a file");
+        }
+    }
+}
+
+/// The drawing as a grey printer shows it.
+fn in_grey(svg: &str) -> String {
+    let mut out = String::new();
+    let mut rest = svg;
+    while let Some((before, after)) = rest.split_once('#') {
+        out.push_str(before);
+        let channel = |k: usize| u8::from_str_radix(after.get(2 * k..2 * k + 2)?, 16).ok();
+        if let (Some(r), Some(g), Some(b)) = (channel(0), channel(1), channel(2)) {
+            let grey = (255.0 * theme::Rgb(r, g, b).luminance().powf(1.0 / 2.2)).round() as u8;
+            out.push_str(&format!("#{grey:02X}{grey:02X}{grey:02X}"));
+            rest = &after[6..];
+        } else {
+            out.push('#');
+            rest = after;
+        }
+    }
+    out + rest
+}
+
+fn cases() -> Vec<(&'static str, ScenarioResult)> {
+    let base = ornstein_uhlenbeck();
+    let mut one_eta = base.clone();
+    one_eta.cells.truncate(1);
+    for check in one_eta
+        .comparisons
+        .iter_mut()
+        .flat_map(|c| &mut c.functions)
+    {
+        check.errors.truncate(1);
+        check.fitted.truncate(1);
+    }
+    for ladder in one_eta.comparisons.iter_mut().flat_map(|c| &mut c.exact) {
+        ladder.etas.truncate(1);
+        ladder.errors.truncate(1);
+        ladder.slopes.clear();
+    }
+    let mut one_path = base.clone();
+    one_path.comparisons.truncate(1);
+    if let Some(paths) = &mut one_path.sample_paths {
+        paths.positions.iter_mut().for_each(|p| p.truncate(1));
+    }
+    for histogram in one_path
+        .cells
+        .iter_mut()
+        .flat_map(|c| &mut c.processes)
+        .flat_map(|p| &mut p.histograms)
+    {
+        histogram.counts = vec![1];
+    }
+    let mut many_dimensions = base.clone();
+    many_dimensions.scenario.dimension = 20;
+    many_dimensions.contours = None;
+    let mut long = base.clone();
+    long.scenario.title =
+        "A title that goes on and on about <everything> & the rest, far beyond the column "
+            .repeat(3);
+    long.scenario.claim = "Theorem 4.5 and several remarks ".repeat(6);
+    long.processes.iter_mut().for_each(|p| {
+        p.label = format!("{} with a very long description of its schedule", p.label)
+    });
+    long.functions
+        .iter_mut()
+        .for_each(|f| *f = format!("exp(-({f})^2/(1+{f}))*tanh({f}) + an even longer tail"));
+    let cases = vec![("ou", base.clone()), ("eight", eight_processes(&base))];
+    let cases = cases.into_iter().chain([
+        ("one_eta", one_eta),
+        ("one_path", one_path),
+        ("d20", many_dimensions),
+        ("long", long),
+    ]);
+    let numbers = [
+        ("zeros", 0.0),
+        ("nan", f64::NAN),
+        ("infinite", f64::INFINITY),
+        ("huge", 1e300),
+        ("negative", -1.0),
+    ];
+    cases
+        .chain(numbers.map(|(name, number)| (name, replaced(base.clone(), number))))
+        .collect()
+}
+
+/// Eight processes and seven comparisons, two monitored functions, decimal η.
+fn eight_processes(base: &ScenarioResult) -> ScenarioResult {
+    let mut result = base.clone();
+    let alphas = [0.0, 0.25, 0.5, 0.75, 1.0, 1.5];
+    let families = [0, 1, 1, 2, 2, 3, 3, 4];
+    let process = |k: usize| match k {
+        0 | 7 => base.processes[families[k]].clone(),
+        k => Process {
+            label: format!("SGDM α={}", alphas[k - 1]),
+            family: ProcessFamily::Sgdm,
+            alpha: Some(alphas[k - 1]),
+        },
+    };
+    result.processes = (0..8).map(process).collect();
+    for cell in &mut result.cells {
+        cell.eta *= 0.8;
+        cell.processes = families
+            .iter()
+            .map(|&f| cell.processes[f].clone())
+            .collect();
+        for summary in &mut cell.processes {
+            let again = summary.quantiles[0].clone();
+            summary.quantiles.push(QuantileBand {
+                function: 1,
+                ..again
+            });
+        }
+    }
+    let comparison = |k: usize| {
+        let (left, right) = if k == 7 { (0, 7) } else { (k, 0) };
+        let mut comparison = base.comparisons[[0, 0, 1, 1, 2, 2, 3][k - 1]].clone();
+        (comparison.left, comparison.right) = (left, right);
+        for point in comparison
+            .functions
+            .iter_mut()
+            .flat_map(|f| f.errors.iter_mut().chain(&mut f.fitted))
+        {
+            point.eta *= 0.8;
+        }
+        comparison
+            .exact
+            .iter_mut()
+            .flat_map(|l| &mut l.etas)
+            .for_each(|eta| *eta *= 0.8);
+        comparison
+    };
+    result.comparisons = (1..8).map(comparison).collect();
+    if let Some(paths) = &mut result.sample_paths {
+        paths.positions = families
+            .iter()
+            .map(|&f| paths.positions[f].clone())
+            .collect();
+    }
+    result
+}
+
+#[test]
+fn every_family_is_drawn_in_three_formats() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let drawn = draw_all(&ornstein_uhlenbeck(), folder.path()).expect("figures");
+    let names: Vec<&str> = drawn.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "error_ladder",
+            "limit",
+            "limits",
+            "exact_ladder",
+            "distribution",
+            "quantiles",
+            "paths"
+        ]
+    );
+    for figure in &drawn {
+        assert!(figure.caption.ends_with('.'), "{}", figure.caption);
+        for extension in ["svg", "png", "pdf"] {
+            let path: PathBuf = folder.path().join(format!("{}.{extension}", figure.name));
+            assert!(
+                fs::metadata(&path).expect("a file").len() > 2000,
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_result_gives_the_same_bytes() {
+    let folders = [
+        tempfile::tempdir().expect("a folder"),
+        tempfile::tempdir().expect("a folder"),
+    ];
+    for folder in &folders {
+        draw_all(&ornstein_uhlenbeck(), folder.path()).expect("figures");
+    }
+    for entry in fs::read_dir(folders[0].path()).expect("a listing") {
+        let name = entry.expect("an entry").file_name();
+        let read = |folder: usize| fs::read(folders[folder].path().join(&name)).expect("a file");
+        assert!(read(0) == read(1), "{} differs", name.display());
+    }
+}
+
+#[test]
+fn broken_results_are_drawn_as_far_as_they_can_be() {
+    for (name, result) in cases() {
+        for figure in figures(&result).expect(name) {
+            let parsed = export::Parsed::new(&figure.svg).expect(name);
+            assert!(
+                !figure.svg.contains("NaN") && !figure.svg.contains("inf"),
+                "{name} {}",
+                figure.name
+            );
+            parsed.png().expect(name);
+            parsed.pdf(&figure.caption).expect(name);
+        }
+    }
+}
+
+#[test]
+fn a_result_without_data_has_no_figures() {
+    let mut result = ornstein_uhlenbeck();
+    result.cells.clear();
+    result.comparisons.clear();
+    result.sample_paths = None;
+    assert!(figures(&result).expect("no figures").is_empty());
+}
+
+#[test]
+fn indices_out_of_range_are_survived() {
+    let mut result = ornstein_uhlenbeck();
+    result.processes.truncate(2);
+    result.functions.clear();
+    for comparison in &mut result.comparisons {
+        comparison.left = 77;
+    }
+    assert!(figures(&result).expect("figures").len() > 3);
+}
+
+#[test]
+fn file_names_are_plain_and_distinct() {
+    let names = |items: &[&str]| {
+        file_names(
+            "q",
+            &items.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(names(&["x[1]"]), ["q"]);
+    assert_eq!(
+        names(&["x[1]", "x[1]^2", "x(1)"]),
+        ["q_x_1", "q_x_1_2", "q_x_1_3"]
+    );
+}
+
+#[test]
+fn times_are_spread_with_both_ends() {
+    assert_eq!(spread(3, 4), [0, 1, 2]);
+    assert_eq!(spread(9, 4), [0, 3, 5, 8]);
+    assert_eq!(spread(0, 4), [0usize; 0]);
+}
+
+/// Replaces every number that figures draw.
+fn replaced(mut result: ScenarioResult, number: f64) -> ScenarioResult {
+    let all = |v: &mut Vec<f64>| v.iter_mut().for_each(|x| *x = number);
+    let one = |e: &mut Estimate| {
+        *e = Estimate {
+            value: number,
+            lower: number,
+            upper: number,
+            ..*e
+        }
+    };
+    for process in result.cells.iter_mut().flat_map(|c| &mut c.processes) {
+        process
+            .quantiles
+            .iter_mut()
+            .flat_map(|q| &mut q.values)
+            .for_each(all);
+        for histogram in &mut process.histograms {
+            histogram.gaussian = Some((number, number));
+            histogram.origin = number;
+        }
+    }
+    for comparison in &mut result.comparisons {
+        one(&mut comparison.limit);
+        for check in &mut comparison.functions {
+            (check.scale, check.limit_time) = (number, number);
+            all(&mut check.coefficients);
+            one(&mut check.limit);
+            check
+                .errors
+                .iter_mut()
+                .chain(&mut check.fitted)
+                .for_each(|p| {
+                    one(&mut p.error);
+                    p.noise_floor = number;
+                });
+        }
+        for ladder in &mut comparison.exact {
+            all(&mut ladder.errors);
+            all(&mut ladder.slopes);
+        }
+    }
+    if let Some(paths) = &mut result.sample_paths {
+        paths.positions.iter_mut().flatten().flatten().for_each(all);
+    }
+    if let Some(grid) = &mut result.contours {
+        grid.values.iter_mut().for_each(all);
+    }
+    result
+}
