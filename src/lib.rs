@@ -1,4 +1,5 @@
 //! slowsde (crate documentation to come)
+pub mod cli;
 pub mod clocks;
 pub mod ensemble;
 pub mod exact_moments;
