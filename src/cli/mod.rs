@@ -76,12 +76,12 @@ struct Options {
     #[arg(long, global = true, value_name = "DIR", default_value = "output")]
     out: PathBuf,
     /// Seed of all random streams; wins over the scenario's
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
     seed: Option<u64>,
     /// Threads; all cores if absent. The numbers do not depend on it
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Change a key of every scenario, e.g. --set run.paths=1000 or --set 'run.alphas=[0.0, 0.5]'; can be repeated
+    /// Change a key of every scenario: run.paths=1000, 'run.alphas=[0.0, 0.5]', compare[1].expect=refuted; can be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// No progress bar and no notes: the verdicts only
@@ -180,6 +180,9 @@ fn style() -> Style {
     }
 }
 
+/// Mistakes that are printed at once; a wrong --set makes one in every scenario.
+const SHOWN_MISTAKES: usize = 4;
+
 /// All values, or the messages of all mistakes.
 fn all<T>(results: impl Iterator<Item = Result<T, ScenarioError>>) -> Result<Vec<T>, BadInput> {
     let (mut values, mut messages) = (vec![], vec![]);
@@ -191,6 +194,11 @@ fn all<T>(results: impl Iterator<Item = Result<T, ScenarioError>>) -> Result<Vec
     }
     // The same wrong --set fails in every scenario: say it once.
     messages.dedup();
+    let more = messages.len().saturating_sub(SHOWN_MISTAKES);
+    if more > 0 {
+        messages.truncate(SHOWN_MISTAKES);
+        messages.push(format!("… and {more} more scenarios with mistakes"));
+    }
     if messages.is_empty() {
         Ok(values)
     } else {

@@ -2,7 +2,8 @@
 
 use super::result::Verdict;
 use super::summary::{Row, Summary};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, Width};
+use comfy_table::{ColumnConstraint, presets};
 use std::fmt::Write;
 
 /// What is known of the terminal.
@@ -49,7 +50,8 @@ pub fn name(verdict: Verdict) -> &'static str {
 pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> String {
     let mut out = String::new();
     if !summary.scenarios.is_empty() {
-        let _ = writeln!(out, "{}", verdicts(summary, style));
+        out.push_str(&verdicts(summary, style, quiet));
+        out.push('\n');
     }
     let rows = || summary.scenarios.iter().flat_map(|s| &s.verdicts);
     for scenario in &summary.scenarios {
@@ -72,7 +74,7 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
         }
     }
     if !quiet {
-        out.push_str(&notes(summary, style));
+        out.push_str(&notes(summary, folder, style));
     }
     let bad = rows().filter(|r| !r.acceptable(&summary.profile)).count();
     let open = rows().filter(|r| !r.as_expected).count() - bad;
@@ -129,42 +131,69 @@ fn mark(row: &Row, profile: &str) -> &'static str {
     }
 }
 
-fn verdicts(summary: &Summary, style: Style) -> Table {
-    let mut table = style.table(presets::UTF8_HORIZONTAL_ONLY);
-    let bold = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
-    table.set_header(
+/// One block a scenario, all with the same columns.
+fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
+    let header = ["", "comparison", "verdict", "limit, %", "slopes", "order"];
+    let cells = |row: &Row| {
         [
-            "scenario",
-            "comparison",
-            "verdict",
-            "limit, % of scale",
-            "slopes",
-            "order",
+            String::new(),
+            row.comparison.clone(),
+            format!("{} {}", mark(row, &summary.profile), name(row.verdict)),
+            limit(row),
+            slopes(row),
+            format!("≥ {}", row.guaranteed_order),
         ]
-        .map(bold),
-    );
+    };
+    let mut widths = header.map(|text| text.chars().count());
+    let rows = || summary.scenarios.iter().flat_map(|s| &s.verdicts);
+    for row in rows() {
+        for (width, cell) in widths.iter_mut().zip(cells(row)) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let block = |rows: Vec<Vec<Cell>>| {
+        let mut table = style.table(presets::NOTHING);
+        table.add_rows(rows);
+        for (column, width) in table.column_iter_mut().zip(widths) {
+            // Two columns between cells.
+            let width = u16::try_from(width + 2).unwrap_or(u16::MAX);
+            column
+                .set_padding((0, 2))
+                .set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        }
+        // Cells are padded to the right: no blanks at the ends of lines.
+        let lines = table.lines().map(|l| l.trim_end().to_string() + "\n");
+        lines.collect::<String>()
+    };
+    let bold = |text: &&str| Cell::new(text).add_attribute(Attribute::Bold);
+    let mut out = block(vec![header.iter().map(bold).collect()]);
     for scenario in &summary.scenarios {
-        for (i, row) in scenario.verdicts.iter().enumerate() {
+        let title = format!("{} ({})", scenario.name, scenario.claim);
+        if style.colors {
+            let _ = writeln!(out, "\u{1b}[1m{title}\u{1b}[0m");
+        } else {
+            let _ = writeln!(out, "{title}");
+        }
+        let row = |row: &Row| {
             let color = match (row.as_expected, row.acceptable(&summary.profile)) {
                 (true, _) => Color::Green,
                 (_, true) => Color::Yellow,
                 _ => Color::Red,
             };
-            let verdict = format!("{} {}", mark(row, &summary.profile), name(row.verdict));
-            table.add_row([
-                Cell::new(if i == 0 { scenario.name.as_str() } else { "" }),
-                Cell::new(&row.comparison),
-                Cell::new(verdict).fg(color),
-                Cell::new(limit(row)),
-                Cell::new(slopes(row)),
-                Cell::new(format!("≥ {}", row.guaranteed_order)),
-            ]);
-        }
+            let cell = |(i, text): (usize, String)| {
+                let cell = Cell::new(text);
+                if i == 2 { cell.fg(color) } else { cell }
+            };
+            cells(row).into_iter().enumerate().map(cell).collect()
+        };
+        out.push_str(&block(scenario.verdicts.iter().map(row).collect()));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 1));
+    let legend = "✓ as the scenario expects. limit: the largest error as η → 0, in % of its function's scale, with its \
+                  simultaneous interval; slopes: local orders measured along η; order: what the theorem guarantees as η → 0.";
+    if !quiet {
+        out.push_str(&wrapped(legend, style));
     }
-    table
+    out
 }
 
 /// `0.31 ± 0.42`; an interval that reaches to infinity is said to do so.
@@ -197,15 +226,22 @@ fn slopes(row: &Row) -> String {
         })
 }
 
-/// Notes, one a line, under the name of their scenario.
-fn notes(summary: &Summary, style: Style) -> String {
-    let mut out = String::new();
-    for scenario in &summary.scenarios {
-        for note in &scenario.notes {
-            out.push_str(&wrapped(&format!("{}: {note}", scenario.name), style));
-        }
+/// The most notes that a terminal shows.
+const SHOWN_NOTES: usize = 8;
+
+/// Notes under the name of their scenario; where there are many, where to read them.
+fn notes(summary: &Summary, folder: &str, style: Style) -> String {
+    let count: usize = summary.scenarios.iter().map(|s| s.notes.len()).sum();
+    if count > SHOWN_NOTES {
+        let text =
+            format!("{count} notes on schedules, noise and failed paths in {folder}summary.json");
+        return wrapped(&text, style);
     }
-    out
+    let line = |(name, note): (&str, &String)| wrapped(&format!("{name}: {note}"), style);
+    let of = |s: &'_ super::summary::ScenarioRow| -> String {
+        s.notes.iter().map(|n| line((&s.name, n))).collect()
+    };
+    summary.scenarios.iter().map(of).collect()
 }
 
 /// A paragraph broken at spaces, with a hanging indent.

@@ -7,6 +7,7 @@ pub mod raw;
 mod run;
 mod source;
 mod summary;
+mod syntax;
 mod system;
 
 pub use check::ScenarioError;
