@@ -33,6 +33,7 @@
 #![doc = include_str!("../NOTATION.md")]
 #![warn(missing_docs)]
 
+pub mod cli;
 pub mod clocks;
 pub mod ensemble;
 pub mod exact_moments;

@@ -46,6 +46,23 @@ impl DataSet {
     /// See [`DataError`].
     pub fn read(path: impl AsRef<Path>, options: DataOptions) -> Result<DataSet, DataError> {
         let path = path.as_ref();
+        let file = std::fs::File::open(path).map_err(|source| DataError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        DataSet::from_reader(file, path, options)
+    }
+
+    /// The same from text that is already at hand; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// See [`DataError`].
+    pub fn from_reader(
+        text: impl std::io::Read,
+        path: impl AsRef<Path>,
+        options: DataOptions,
+    ) -> Result<DataSet, DataError> {
+        let path = path.as_ref();
         let failed = |source: csv::Error| {
             let reason = source.to_string();
             match source.into_kind() {
@@ -61,8 +78,7 @@ impl DataSet {
         };
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
-            .from_path(path)
-            .map_err(failed)?;
+            .from_reader(text);
         let header: Vec<String> = reader
             .headers()
             .map_err(failed)?

@@ -2,3 +2,7 @@
 
 pub mod plots;
 pub mod result;
+pub mod summary;
+pub mod tables;
+pub mod terminal;
+pub mod write;

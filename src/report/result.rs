@@ -32,16 +32,16 @@ pub struct Estimate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EstimateSeries {
     /// Point estimates.
-    #[serde(with = "numbers")]
+    #[serde(with = "number")]
     pub value: Vec<f64>,
     /// Standard errors.
-    #[serde(with = "numbers")]
+    #[serde(with = "number")]
     pub standard_error: Vec<f64>,
     /// Lower ends.
-    #[serde(with = "numbers")]
+    #[serde(with = "number")]
     pub lower: Vec<f64>,
     /// Upper ends.
-    #[serde(with = "numbers")]
+    #[serde(with = "number")]
     pub upper: Vec<f64>,
     /// Coverage of each interval.
     pub level: f64,
@@ -49,48 +49,89 @@ pub struct EstimateSeries {
     pub n: u64,
 }
 
-/// JSON has no "not a number": a value that does not exist is `null` in the file and NaN in memory.
+/// JSON knows finite numbers only: a value that does not exist (NaN) is `null` in the file, an infinity is the text `"inf"` or
+/// `"-inf"`. Every other number comes back with the same bits.
 mod number {
+    use serde::de::{DeserializeOwned, Error, Unexpected};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub fn serialize<S: Serializer>(x: &f64, s: S) -> Result<S::Ok, S::Error> {
-        x.is_finite().then_some(*x).serialize(s)
+    /// One number as it stands in the file.
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub enum Written {
+        Number(f64),
+        Text(String),
+        Missing(()),
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
-        Ok(Option::deserialize(d)?.unwrap_or(f64::NAN))
-    }
-}
-
-/// [`number`] for lists.
-mod numbers {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(x: &[f64], s: S) -> Result<S::Ok, S::Error> {
-        s.collect_seq(x.iter().map(|x| x.is_finite().then_some(*x)))
+    /// Numbers, and lists and pairs of them.
+    pub trait Numbers: Sized {
+        type Written: Serialize + DeserializeOwned;
+        fn write(&self) -> Self::Written;
+        fn read(written: Self::Written) -> Option<Self>;
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<f64>, D::Error> {
-        let list = Vec::<Option<f64>>::deserialize(d)?;
-        Ok(list.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())
+    impl Numbers for f64 {
+        type Written = Written;
+        fn write(&self) -> Written {
+            match *self {
+                x if x.is_finite() => Written::Number(x),
+                x if x.is_nan() => Written::Missing(()),
+                x => Written::Text(x.to_string()),
+            }
+        }
+        fn read(written: Written) -> Option<f64> {
+            match written {
+                Written::Number(x) => Some(x),
+                Written::Missing(()) => Some(f64::NAN),
+                Written::Text(t) if t == "inf" => Some(f64::INFINITY),
+                Written::Text(t) if t == "-inf" => Some(f64::NEG_INFINITY),
+                Written::Text(_) => None,
+            }
+        }
     }
-}
 
-/// [`numbers`] for lists of lists.
-mod tables {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(x: &[Vec<f64>], s: S) -> Result<S::Ok, S::Error> {
-        let row = |r: &Vec<f64>| -> Vec<Option<f64>> {
-            r.iter().map(|x| x.is_finite().then_some(*x)).collect()
-        };
-        s.collect_seq(x.iter().map(row))
+    impl<T: Numbers> Numbers for Vec<T> {
+        type Written = Vec<T::Written>;
+        fn write(&self) -> Self::Written {
+            self.iter().map(T::write).collect()
+        }
+        fn read(written: Self::Written) -> Option<Vec<T>> {
+            written.into_iter().map(T::read).collect()
+        }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Vec<f64>>, D::Error> {
-        let table = Vec::<Vec<Option<f64>>>::deserialize(d)?;
-        let row = |r: Vec<Option<f64>>| r.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect();
-        Ok(table.into_iter().map(row).collect())
+    /// A missing list (never a missing number) is `null`.
+    impl<T: Numbers> Numbers for Option<Vec<T>> {
+        type Written = Option<Vec<T::Written>>;
+        fn write(&self) -> Self::Written {
+            self.as_ref().map(Vec::write)
+        }
+        fn read(written: Self::Written) -> Option<Option<Vec<T>>> {
+            written.map_or(Some(None), |w| Vec::read(w).map(Some))
+        }
+    }
+
+    impl Numbers for Option<(f64, f64)> {
+        type Written = Option<(Written, Written)>;
+        fn write(&self) -> Self::Written {
+            self.map(|(a, b)| (a.write(), b.write()))
+        }
+        fn read(written: Self::Written) -> Option<Option<(f64, f64)>> {
+            written.map_or(Some(None), |(a, b)| {
+                Some(Some((f64::read(a)?, f64::read(b)?)))
+            })
+        }
+    }
+
+    pub fn serialize<T: Numbers, S: Serializer>(x: &T, s: S) -> Result<S::Ok, S::Error> {
+        x.write().serialize(s)
+    }
+
+    pub fn deserialize<'de, T: Numbers, D: Deserializer<'de>>(d: D) -> Result<T, D::Error> {
+        let expected = &"numbers, null, \"inf\" or \"-inf\"";
+        T::read(T::Written::deserialize(d)?)
+            .ok_or_else(|| D::Error::invalid_value(Unexpected::Other("text"), expected))
     }
 }
 
@@ -187,14 +228,17 @@ pub struct Process {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cell {
     /// Learning-rate scale.
+    #[serde(with = "number")]
     pub eta: f64,
     /// Noise scale σ at this η.
+    #[serde(with = "number")]
     pub sigma: f64,
     /// Steps k = ⌊T/η⌋.
     pub steps: u64,
     /// Paths that were started.
     pub paths: u64,
     /// Save times t = kη.
+    #[serde(with = "number")]
     pub times: Vec<f64>,
     /// Indexed like [`ScenarioResult::processes`].
     pub processes: Vec<ProcessSummary>,
@@ -206,17 +250,19 @@ pub struct ProcessSummary {
     /// E h(x_k), indexed like [`ScenarioResult::functions`]. For the SDE these are extrapolated to time step 0.
     pub means: Vec<EstimateSeries>,
     /// E h in closed form or by the exact moment recursion, where it exists: `exact[function][time]`.
+    #[serde(with = "number")]
     pub exact: Option<Vec<Option<Vec<f64>>>>,
     /// Standard deviation of h(x_k): `deviations[function][time]`.
-    #[serde(with = "tables")]
+    #[serde(with = "number")]
     pub deviations: Vec<Vec<f64>>,
     /// Correlation matrix of the test functions at the last save time, row by row.
+    #[serde(with = "number")]
     pub final_correlation: Vec<f64>,
     /// Smallest h(x_k) over all paths: `least[function][time]`.
-    #[serde(with = "tables")]
+    #[serde(with = "number")]
     pub least: Vec<Vec<f64>>,
     /// Largest h(x_k) over all paths: `greatest[function][time]`.
-    #[serde(with = "tables")]
+    #[serde(with = "number")]
     pub greatest: Vec<Vec<f64>>,
     /// Quantiles of the monitored functions against time.
     pub quantiles: Vec<QuantileBand>,
@@ -247,7 +293,7 @@ pub struct QuantileBand {
     /// Probabilities, increasing, e.g. 0.05, 0.25, 0.5, 0.75, 0.95.
     pub probabilities: Vec<f64>,
     /// `values[probability][time]`.
-    #[serde(with = "tables")]
+    #[serde(with = "number")]
     pub values: Vec<Vec<f64>>,
 }
 
@@ -257,14 +303,18 @@ pub struct Histogram {
     /// Index into [`ScenarioResult::functions`].
     pub function: usize,
     /// Fast time.
+    #[serde(with = "number")]
     pub time: f64,
     /// Left edge of the first bin.
+    #[serde(with = "number")]
     pub origin: f64,
     /// Bin width.
+    #[serde(with = "number")]
     pub width: f64,
     /// Paths in each bin.
     pub counts: Vec<u64>,
     /// Exact law, where it is known to be Gaussian: mean and standard deviation.
+    #[serde(with = "number")]
     pub gaussian: Option<(f64, f64)>,
 }
 
@@ -305,6 +355,7 @@ pub struct FunctionCheck {
     /// Index into [`ScenarioResult::functions`].
     pub function: usize,
     /// Natural scale of h: its largest standard deviation plus its largest mean displacement over the horizon.
+    #[serde(with = "number")]
     pub scale: f64,
     /// max over save times of |E h(left) − E h(right)|, per η, largest η first.
     pub errors: Vec<ErrorPoint>,
@@ -313,14 +364,18 @@ pub struct FunctionCheck {
     /// The error extrapolated to η → 0, at the common time where its interval reaches farthest from 0.
     pub limit: Estimate,
     /// Fast time of `limit`.
+    #[serde(with = "number")]
     pub limit_time: f64,
     /// Fitted signed error at that time: Σ_j `coefficients[j]` η^`powers[j]`; the first power is 0.
+    #[serde(with = "number")]
     pub powers: Vec<f64>,
     /// See `powers`; for drawing.
+    #[serde(with = "number")]
     pub coefficients: Vec<f64>,
     /// Signed errors at that time along the ladder: what the fit goes through.
     pub fitted: Vec<ErrorPoint>,
     /// χ² of the fit per degree of freedom.
+    #[serde(with = "number")]
     pub reduced_chi_square: f64,
 }
 
@@ -328,12 +383,15 @@ pub struct FunctionCheck {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ErrorPoint {
     /// Learning-rate scale.
+    #[serde(with = "number")]
     pub eta: f64,
     /// The error.
     pub error: Estimate,
     /// Fast time at which the maximum is attained.
+    #[serde(with = "number")]
     pub time: f64,
     /// Half-width of the simultaneous band at its widest: smaller errors cannot be told from 0.
+    #[serde(with = "number")]
     pub noise_floor: f64,
     /// error / η^(guaranteed order): must stay bounded (Def. 4.4).
     pub constant: Estimate,
@@ -356,10 +414,13 @@ pub struct ExactLadder {
     /// Index into [`ScenarioResult::functions`].
     pub function: usize,
     /// Largest η first.
+    #[serde(with = "number")]
     pub etas: Vec<f64>,
     /// max over save times of the exact |difference|.
+    #[serde(with = "number")]
     pub errors: Vec<f64>,
     /// Local slopes between neighbours (one fewer than `etas`).
+    #[serde(with = "number")]
     pub slopes: Vec<f64>,
 }
 
@@ -367,10 +428,13 @@ pub struct ExactLadder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SamplePaths {
     /// Learning-rate scale.
+    #[serde(with = "number")]
     pub eta: f64,
     /// Fast times.
+    #[serde(with = "number")]
     pub times: Vec<f64>,
     /// `positions[process][path][time][coordinate]`; at most the first two coordinates.
+    #[serde(with = "number")]
     pub positions: Vec<Vec<Vec<Vec<f64>>>>,
 }
 
@@ -378,10 +442,13 @@ pub struct SamplePaths {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ContourGrid {
     /// First coordinates.
+    #[serde(with = "number")]
     pub x: Vec<f64>,
     /// Second coordinates.
+    #[serde(with = "number")]
     pub y: Vec<f64>,
     /// `values[iy][ix]`.
+    #[serde(with = "number")]
     pub values: Vec<Vec<f64>>,
 }
 
@@ -396,4 +463,42 @@ pub struct Effort {
     pub path_steps: u64,
     /// Sampling rounds until every verdict was reached or the budget spent.
     pub rounds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_does_not_know_come_back() -> Result<(), serde_json::Error> {
+        let estimate = Estimate {
+            value: 0.1 + 0.2,
+            standard_error: f64::NAN,
+            lower: f64::NEG_INFINITY,
+            upper: f64::INFINITY,
+            level: 0.99,
+            n: u64::MAX,
+        };
+        let text = serde_json::to_string(&estimate)?;
+        assert_eq!(
+            text,
+            r#"{"value":0.30000000000000004,"standard_error":null,"lower":"-inf","upper":"inf","level":0.99,"n":18446744073709551615}"#
+        );
+        let back: Estimate = serde_json::from_str(&text)?;
+        assert!(back.standard_error.is_nan() && back.n == u64::MAX);
+        assert_eq!(
+            (back.value, back.lower, back.upper),
+            (estimate.value, estimate.lower, estimate.upper)
+        );
+        let summary = ProcessSummary {
+            exact: Some(vec![None, Some(vec![f64::NAN, 1.0])]),
+            least: vec![vec![f64::INFINITY], vec![]],
+            ..ProcessSummary::default()
+        };
+        let text = serde_json::to_string(&summary)?;
+        let back: ProcessSummary = serde_json::from_str(&text)?;
+        assert_eq!(serde_json::to_string(&back)?, text);
+        assert!(serde_json::from_str::<Estimate>(&text.replace("inf", "many")).is_err());
+        Ok(())
+    }
 }

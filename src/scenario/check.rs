@@ -2,12 +2,13 @@
 
 use super::locate::locate;
 use super::raw::*;
-use super::{Comparison, Overrides, ProcessKind, Profile, RunSettings, Scenario};
+use super::syntax::syntax_error;
+use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, RunSettings, Scenario};
 use crate::clocks::FastTime;
 use crate::ensemble::{InitialMomentum, Region, TestFunction};
 use crate::landscape::*;
 use crate::oracle::*;
-use crate::schedule::{Dampening, Horizon, Schedule, ScheduleFamily, Shape};
+use crate::schedule::{Dampening, Horizon, Schedule, ScheduleError, ScheduleFamily, Shape};
 use nalgebra::DMatrix;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +44,16 @@ pub enum ScenarioError {
         /// What is wrong and what is allowed.
         message: String,
     },
+    /// Neither a file nor a scenario that is known.
+    #[error("`{text}` {reason}{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_else(|| " (`slowsde list` shows the bundled ones)".into()))]
+    Unknown {
+        /// The argument.
+        text: String,
+        /// Why.
+        reason: &'static str,
+        /// The bundled scenario with the most similar name.
+        nearest: Option<String>,
+    },
     /// A `--set` that is not of the form key=value.
     #[error("--set {text}: {message}")]
     Set {
@@ -52,6 +63,9 @@ pub enum ScenarioError {
         message: String,
     },
 }
+
+/// Samples of a batch and parameters of a double well: a slip of the keyboard must not eat the memory.
+const MOST: usize = 100_000;
 
 /// What is wrong with which key.
 struct Problem {
@@ -98,15 +112,15 @@ impl Scenario {
         Scenario::parse(&text, &file, &name, folder, profile, overrides)
     }
 
-    /// The same from text; `folder` is where data files are looked for.
+    /// The same from text; `data` is where data files are looked for.
     ///
     /// # Errors
     /// See [`Scenario::read`].
-    pub fn parse(
+    pub fn parse<'a>(
         text: &str,
         file: &str,
         name: &str,
-        folder: &Path,
+        data: impl Into<DataFolder<'a>>,
         profile: Profile,
         overrides: &Overrides,
     ) -> Result<Scenario, ScenarioError> {
@@ -115,13 +129,11 @@ impl Scenario {
         } else {
             (
                 assign(text, file, &overrides.assignments)?,
-                format!("{file} with --set"),
+                format!("{file} (with --set)"),
             )
         };
-        let mut raw: RawScenario = toml::from_str(&text).map_err(|e| ScenarioError::Syntax {
-            file: file.clone(),
-            message: e.to_string().trim_end().to_string(),
-        })?;
+        let mut raw: RawScenario =
+            toml::from_str(&text).map_err(|e| syntax_error(&file, &text, &e))?;
         if let Some(seed) = overrides.seed {
             raw.run.seed = Some(seed);
             raw.profile = RawProfiles {
@@ -139,7 +151,7 @@ impl Scenario {
                 },
             };
         }
-        check(raw, &text, name, folder, profile).map_err(|p| {
+        check(raw, &text, name, data.into(), profile).map_err(|p| {
             let in_profile = p
                 .key
                 .strip_prefix("run.")
@@ -173,6 +185,8 @@ fn has_key(text: &str, path: &str) -> bool {
 
 /// Writes `key.path=value` assignments into the text.
 fn assign(text: &str, file: &str, assignments: &[String]) -> Result<String, ScenarioError> {
+    // The two readers refuse the same texts; the first one's messages are those of a file without --set.
+    toml::from_str::<toml::Table>(text).map_err(|e| syntax_error(file, text, &e))?;
     let mut document: toml_edit::DocumentMut =
         text.parse()
             .map_err(|e: toml_edit::TomlError| ScenarioError::Syntax {
@@ -188,10 +202,17 @@ fn assign(text: &str, file: &str, assignments: &[String]) -> Result<String, Scen
             .split_once('=')
             .ok_or_else(|| bad("write it as key=value, for example run.paths=1000"))?;
         let value = value.trim();
-        let value: toml_edit::Value = value
-            .parse()
-            .or_else(|_| format!("{value:?}").parse())
-            .map_err(|_| bad("the value is not TOML"))?;
+        // A bare word is a text; a broken list or table is a mistake.
+        let word = value.starts_with(|c: char| c.is_alphanumeric() || "_./".contains(c));
+        let value: toml_edit::Value = match value.parse() {
+            Ok(value) => value,
+            Err(_) if word => value.into(),
+            Err(_) => {
+                return Err(bad(
+                    "the value is not TOML: a number, true, false, a word, \"text\", [list] or { table }",
+                ));
+            }
+        };
         let parts: Vec<&str> = path.split('.').map(str::trim).collect();
         let Some((last, parents)) = parts
             .split_last()
@@ -201,11 +222,20 @@ fn assign(text: &str, file: &str, assignments: &[String]) -> Result<String, Scen
         };
         let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
         for part in parents {
-            table = table
-                .entry(part)
-                .or_insert(toml_edit::table())
-                .as_table_like_mut()
-                .ok_or_else(|| bad(&format!("`{part}` is not a table")))?;
+            let (name, index) = match part.strip_suffix(']').and_then(|p| p.split_once('[')) {
+                Some((name, index)) => (name, Some(index)),
+                None => (*part, None),
+            };
+            let item = table.entry(name).or_insert(toml_edit::table());
+            let inner: Option<&mut dyn toml_edit::TableLike> = match (index, item) {
+                (None, item) => item.as_table_like_mut(),
+                (Some(index), item) => item.as_array_of_tables_mut().and_then(|tables| {
+                    let index = index.parse::<usize>().ok()?.checked_sub(1)?;
+                    Some(tables.get_mut(index)? as &mut dyn toml_edit::TableLike)
+                }),
+            };
+            table =
+                inner.ok_or_else(|| bad(&format!("`{part}` is not a table of the scenario")))?;
         }
         table.insert(last, toml_edit::value(value));
     }
@@ -216,10 +246,10 @@ fn check(
     raw: RawScenario,
     text: &str,
     name: &str,
-    folder: &Path,
+    data: DataFolder<'_>,
     profile: Profile,
 ) -> Result<Scenario, Problem> {
-    let landscape = landscape(&raw.landscape, folder)?;
+    let landscape = landscape(&raw.landscape, data)?;
     let d = landscape.dimension();
     let noise = noise(&raw.noise, &landscape)?;
     let RawNoiseScale { factor, power } = raw.noise_scale;
@@ -336,7 +366,7 @@ fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
     Ok(DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]))
 }
 
-fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Problem> {
+fn landscape(raw: &RawLandscape, data: DataFolder<'_>) -> Result<Arc<dyn Landscape>, Problem> {
     Ok(match raw {
         RawLandscape::Quadratic {
             spectrum,
@@ -366,6 +396,15 @@ fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Pr
         RawLandscape::DoubleWell {
             dimension,
             curvature,
+        } if dimension.is_some_and(|d| d > MOST) => {
+            return problem(
+                "landscape.double_well.dimension",
+                format!("is more than {MOST}, the largest that is allowed"),
+            );
+        }
+        RawLandscape::DoubleWell {
+            dimension,
+            curvature,
         } => Arc::new(
             DoubleWell::new(dimension.unwrap_or(1), curvature.unwrap_or(1.0))
                 .or_else(|e| problem("landscape.double_well", e.to_string()))?,
@@ -391,7 +430,8 @@ fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Pr
                 intercept: *intercept,
                 rows: *rows,
             };
-            let data = DataSet::read(folder.join(file), options)
+            let data = data
+                .read(file, options)
                 .or_else(|e| problem(key, e.to_string()))?;
             let loss = match loss {
                 RawLoss::LeastSquares => RegressionLoss::LeastSquares,
@@ -419,8 +459,11 @@ fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Pr
 
 fn noise(raw: &RawNoise, landscape: &Arc<dyn Landscape>) -> Result<Arc<dyn Noise>, Problem> {
     let batch = |key: &str, size: usize| -> Result<Minibatch, Problem> {
-        if size == 0 {
-            return problem(key, "is 0, but a batch needs at least one sample");
+        if !(1..=MOST).contains(&size) {
+            return problem(
+                key,
+                format!("is {size}, but must be a whole number from 1 to {MOST}"),
+            );
         }
         Minibatch::new(landscape.clone(), size).map_or_else(
             || problem(key, "needs a landscape that averages over samples: `regression` or `linear_regression`"),
@@ -820,7 +863,13 @@ fn check_schedules(scenario: &Scenario, comparisons: &[Comparison]) -> Result<()
             alpha: comparison.alpha,
         };
         for &eta in &scenario.run.etas {
-            Schedule::new(&family, eta, horizon).or_else(|e| problem("schedule", e.to_string()))?;
+            Schedule::new(&family, eta, horizon).or_else(|e| {
+                let key = match e {
+                    ScheduleError::MomentumRange { .. } => "schedule.momentum",
+                    _ => "schedule",
+                };
+                problem(key, e.to_string())
+            })?;
         }
     }
     Ok(())

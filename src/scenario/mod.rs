@@ -5,11 +5,14 @@ mod exact;
 mod locate;
 mod raw;
 mod run;
+mod source;
 mod summary;
+mod syntax;
 mod system;
 
 pub use check::ScenarioError;
 pub use run::total_work;
+pub use source::{DataFolder, Source};
 
 use crate::ensemble::{InitialMomentum, Region, TestFunction};
 use crate::oracle::Oracle;

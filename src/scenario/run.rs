@@ -12,8 +12,12 @@ pub fn total_work(scenario: &Scenario) -> u64 {
     let systems = scenario.systems(&scenario.members());
     systems
         .iter()
-        .map(|s| s.ensemble.work_per_path() * scenario.run.paths)
-        .sum()
+        .map(|s| {
+            s.ensemble
+                .work_per_path()
+                .saturating_mul(scenario.run.paths)
+        })
+        .fold(0, u64::saturating_add)
 }
 
 impl Scenario {
@@ -65,7 +69,7 @@ impl Scenario {
             target = ((sampled as f64 * factor) as u64).min(self.run.max_paths);
             systems.iter_mut().for_each(|s| s.focus(&undecided));
             let work: u64 = systems.iter().map(|s| s.ensemble.work_per_path()).sum();
-            more(work * (target - sampled));
+            more(work.saturating_mul(target - sampled));
         };
         let effort = Effort {
             seconds: start.elapsed().as_secs_f64(),

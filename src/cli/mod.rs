@@ -1,0 +1,257 @@
+//! The command `slowsde`: arguments, exit codes, and what each command does.
+
+mod progress;
+mod session;
+
+use crate::report::result::Verdict;
+use crate::report::terminal::{self, Style};
+use crate::scenario::{Overrides, Profile, Scenario, ScenarioError, Source};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How a command ended; the number is the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Every verdict is the one that its scenario expects (at the smoke profile, or inconclusive).
+    AsExpected = 0,
+    /// Some verdict is another one.
+    Otherwise = 1,
+    /// Bad input, or an output folder that cannot be written.
+    BadInput = 2,
+    /// Stopped by Ctrl-C before all scenarios were done.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Checks the theory of SGD with momentum by simulation: discrete ensembles against their limiting SDEs, on one stream of
+/// noise.
+///
+/// Without a command, runs all bundled scenarios.
+#[derive(Debug, Parser)]
+#[command(name = "slowsde", version, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 every verdict is the one its scenario expects; 1 some verdict is another one; 2 bad input, or the output \
+cannot be written; 130 interrupted (Ctrl-C once: the scenarios completed so far are reported; twice: stops at once). \
+The smoke profile asks only whether everything runs: there an inconclusive verdict does not fail, a contradicting one does.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios: check their claims, write results and figures, print the verdicts
+    Run {
+        /// Scenario files, or names of bundled scenarios; scenarios/NAME.toml in the current directory wins
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<String>,
+    },
+    /// List the bundled scenarios with their claims and expected verdicts
+    List,
+    /// Validate scenario files without running them
+    Check {
+        /// Scenario files, or names of bundled scenarios
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// How much effort to take: seconds, minutes, or as for a paper
+    #[arg(long, global = true, value_name = "PROFILE", value_enum, default_value_t = ProfileName::Quick)]
+    profile: ProfileName,
+    /// Folder for results, figures and summary.json
+    #[arg(long, global = true, value_name = "DIR", default_value = "output")]
+    out: PathBuf,
+    /// Seed of all random streams; wins over the scenario's
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
+    seed: Option<u64>,
+    /// Threads; all cores if absent. The numbers do not depend on it
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Change a key of every scenario: run.paths=1000, 'run.alphas=[0.0, 0.5]', compare[1].expect=refuted; can be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// No progress bar and no notes: the verdicts only
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProfileName {
+    /// Seconds: does everything run?
+    Smoke,
+    /// Minutes for all bundled scenarios: verdicts
+    Quick,
+    /// Hours: for a paper
+    Full,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Profile {
+        match name {
+            ProfileName::Smoke => Profile::Smoke,
+            ProfileName::Quick => Profile::Quick,
+            ProfileName::Full => Profile::Full,
+        }
+    }
+}
+
+impl Options {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            assignments: self.set.clone(),
+            seed: self.seed,
+        }
+    }
+}
+
+/// Messages for the user, one a mistake.
+struct BadInput(Vec<String>);
+
+impl<E: std::error::Error> From<E> for BadInput {
+    fn from(error: E) -> BadInput {
+        BadInput(vec![error.to_string()])
+    }
+}
+
+/// Runs the command line `arguments`, the program's name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Also how --help and --version arrive; a closed terminal is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::BadInput.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let options = &arguments.options;
+    let outcome = match &arguments.command {
+        None => session::run(options, Source::bundled()),
+        Some(Command::Run { files }) => find(files).and_then(|s| session::run(options, s)),
+        Some(Command::List) => list(options),
+        Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(BadInput(messages)) => {
+            for message in messages {
+                complain(&format!("error: {message}"));
+            }
+            Exit::BadInput.into()
+        }
+    }
+}
+
+/// A line on standard error. Unlike `eprintln!` it survives a closed terminal.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Text on standard output. Unlike `print!` it survives a closed pipe.
+fn print(text: &str) {
+    let _ = write!(std::io::stdout().lock(), "{text}");
+}
+
+/// What standard output can show.
+fn style() -> Style {
+    let terminal = std::io::stdout().is_terminal();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let width = comfy_table::Table::new().width().filter(|_| terminal);
+    Style {
+        colors: terminal && !plain,
+        width: width.unwrap_or(Style::PLAIN.width),
+    }
+}
+
+/// Mistakes that are printed at once; a wrong --set makes one in every scenario.
+const SHOWN_MISTAKES: usize = 4;
+
+/// All values, or the messages of all mistakes.
+fn all<T>(results: impl Iterator<Item = Result<T, ScenarioError>>) -> Result<Vec<T>, BadInput> {
+    let (mut values, mut messages) = (vec![], vec![]);
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(error) => messages.push(error.to_string()),
+        }
+    }
+    // The same wrong --set fails in every scenario: say it once.
+    messages.dedup();
+    let more = messages.len().saturating_sub(SHOWN_MISTAKES);
+    if more > 0 {
+        messages.truncate(SHOWN_MISTAKES);
+        messages.push(format!("… and {more} more scenarios with mistakes"));
+    }
+    if messages.is_empty() {
+        Ok(values)
+    } else {
+        Err(BadInput(messages))
+    }
+}
+
+fn find(files: &[String]) -> Result<Vec<Source>, BadInput> {
+    all(files.iter().map(|f| Source::find(f)))
+}
+
+fn read(options: &Options, sources: &[Source]) -> Result<Vec<Scenario>, BadInput> {
+    let overrides = options.overrides();
+    all(sources
+        .iter()
+        .map(|s| s.read(options.profile.into(), &overrides)))
+}
+
+fn check(options: &Options, sources: &[Source]) -> Result<Exit, BadInput> {
+    for scenario in read(options, sources)? {
+        print(&format!(
+            "{}: valid ({}, {})\n",
+            scenario.name,
+            scenario.claim,
+            verdicts(&scenario)
+        ));
+    }
+    Ok(Exit::AsExpected)
+}
+
+fn list(options: &Options) -> Result<Exit, BadInput> {
+    let rows: Vec<_> = read(options, &Source::bundled())?
+        .iter()
+        .map(|s| {
+            [
+                s.name.clone(),
+                s.claim.clone(),
+                verdicts(s),
+                s.title.clone(),
+            ]
+        })
+        .collect();
+    print(&terminal::listing(&rows, style()));
+    Ok(Exit::AsExpected)
+}
+
+/// `3 consistent, 1 refuted`.
+fn verdicts(scenario: &Scenario) -> String {
+    let kinds = [Verdict::Consistent, Verdict::Refuted, Verdict::Inconclusive];
+    let counts = kinds.into_iter().filter_map(|verdict| {
+        let expected = scenario.comparisons.iter().map(|c| c.expected);
+        let n = expected.filter(|e| *e == verdict).count();
+        (n > 0).then(|| format!("{n} {}", terminal::name(verdict)))
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}

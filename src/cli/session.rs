@@ -1,0 +1,107 @@
+//! A run: read everything, make sure that it can be written, simulate one scenario after the other, report.
+
+use super::progress::Progress;
+use super::{BadInput, Exit, Options, complain, print, read, style};
+use crate::ensemble::Control;
+use crate::report::summary::{ScenarioRow, Summary};
+use crate::report::terminal;
+use crate::report::write::OutputFolder;
+use crate::scenario::{Profile, Scenario, Source, total_work};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Runs the scenarios and reports on standard output.
+pub(super) fn run(options: &Options, sources: Vec<Source>) -> Result<Exit, BadInput> {
+    let start = Instant::now();
+    let scenarios = read(options, &sources)?;
+    names_differ(&scenarios, &sources)?;
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(threads) = options.threads {
+        pool = pool.num_threads(threads.into());
+    }
+    pool.build_global()
+        .map_err(|e| BadInput(vec![format!("--threads: {e}")]))?;
+    let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
+    let output = OutputFolder::prepare(&options.out, &names)?;
+
+    let control = Arc::new(Control::default());
+    stop_on_interrupt(control.clone());
+    let (rows, interrupted) = simulate(options, &scenarios, &control, &output)?;
+    let profile = Profile::from(options.profile).name();
+    let summary = Summary::new(profile, start.elapsed().as_secs_f64(), rows, interrupted);
+    output.write_summary(&summary)?;
+    let folder = format!("{}/", options.out.display());
+    print(&terminal::render(&summary, &folder, style(), options.quiet));
+    Ok(if !summary.interrupted.is_empty() {
+        Exit::Interrupted
+    } else if summary.as_expected {
+        Exit::AsExpected
+    } else {
+        Exit::Otherwise
+    })
+}
+
+/// The completed scenarios, and the names of the others.
+fn simulate(
+    options: &Options,
+    scenarios: &[Scenario],
+    control: &Arc<Control>,
+    output: &OutputFolder,
+) -> Result<(Vec<ScenarioRow>, Vec<String>), BadInput> {
+    let total = scenarios
+        .iter()
+        .map(total_work)
+        .fold(0, u64::saturating_add);
+    let progress = Progress::new(total, control.clone(), options.quiet);
+    let (mut rows, mut interrupted) = (vec![], vec![]);
+    for scenario in scenarios {
+        progress.show(format!("{} ({})", scenario.name, scenario.claim));
+        let result = control
+            .check()
+            .and_then(|()| scenario.execute(control, &|work| progress.more(work)));
+        match result {
+            Ok(result) => {
+                output.write(&result)?;
+                rows.push(ScenarioRow::new(&result));
+            }
+            Err(_) => interrupted.push(scenario.name.clone()),
+        }
+    }
+    Ok((rows, interrupted))
+}
+
+/// Results are filed by the names of scenarios.
+fn names_differ(scenarios: &[Scenario], sources: &[Source]) -> Result<(), BadInput> {
+    for (i, scenario) in scenarios.iter().enumerate() {
+        if let Some(j) = scenarios[..i].iter().position(|s| s.name == scenario.name) {
+            let place = |i: usize| match sources.get(i) {
+                Some(Source::File(path)) => path.display().to_string(),
+                _ => "the bundled one".to_string(),
+            };
+            return Err(BadInput(vec![format!(
+                "{} and {} have the same name `{}`, so that the results of one would replace those of the other: rename one \
+                 of the files, or run them with different --out",
+                place(j),
+                place(i),
+                scenario.name
+            )]));
+        }
+    }
+    Ok(())
+}
+
+/// The first Ctrl-C stops the run at the next block of paths, the second one at once.
+fn stop_on_interrupt(control: Arc<Control>) {
+    let outcome = ctrlc::set_handler(move || {
+        if control.stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        complain("\ninterrupted: stopping cleanly (Ctrl-C again to stop at once)");
+    });
+    if let Err(error) = outcome {
+        complain(&format!(
+            "note: Ctrl-C will end the run without a report: {error}"
+        ));
+    }
+}

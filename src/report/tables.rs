@@ -1,0 +1,264 @@
+//! The CSV tables of a result: one row a number, with its uncertainty.
+
+use super::result::{Estimate, ExactLadder, ScenarioResult};
+use std::io::Write;
+
+/// A table: its file name, its columns, and what writes its rows.
+pub struct Table {
+    /// File name.
+    pub name: &'static str,
+    /// Header.
+    pub columns: &'static [&'static str],
+    rows: fn(&ScenarioResult, &mut dyn FnMut(Row)),
+}
+
+type Row = Vec<String>;
+
+/// All tables of a scenario.
+pub const TABLES: [Table; 6] = [
+    Table {
+        name: "errors.csv",
+        columns: &[
+            "comparison",
+            "alpha",
+            "function",
+            "eta",
+            "error",
+            "standard_error",
+            "lower",
+            "upper",
+            "level",
+            "paths",
+            "time",
+            "noise_floor",
+            "constant",
+        ],
+        rows: errors,
+    },
+    Table {
+        name: "slopes.csv",
+        columns: &[
+            "comparison",
+            "alpha",
+            "function",
+            "eta_large",
+            "eta_small",
+            "slope",
+            "standard_error",
+            "lower",
+            "upper",
+            "level",
+            "paths",
+            "guaranteed_order",
+        ],
+        rows: slopes,
+    },
+    Table {
+        name: "limits.csv",
+        columns: &[
+            "comparison",
+            "alpha",
+            "function",
+            "scale",
+            "limit",
+            "standard_error",
+            "lower",
+            "upper",
+            "level",
+            "paths",
+            "time",
+            "reduced_chi_square",
+        ],
+        rows: limits,
+    },
+    Table {
+        name: "moments.csv",
+        columns: &[
+            "process",
+            "eta",
+            "function",
+            "time",
+            "mean",
+            "standard_error",
+            "lower",
+            "upper",
+            "level",
+            "exact",
+            "deviation",
+            "n",
+        ],
+        rows: moments,
+    },
+    Table {
+        name: "quantiles.csv",
+        columns: &[
+            "process",
+            "eta",
+            "function",
+            "time",
+            "probability",
+            "quantile",
+        ],
+        rows: quantiles,
+    },
+    Table {
+        name: "exact.csv",
+        columns: &["comparison", "alpha", "function", "eta", "error", "slope"],
+        rows: exact,
+    },
+];
+
+impl Table {
+    /// Writes the table. Numbers keep all their digits; an empty cell is a number that does not exist.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn write(&self, result: &ScenarioResult, to: impl Write) -> std::io::Result<()> {
+        let mut writer = csv::Writer::from_writer(to);
+        writer.write_record(self.columns)?;
+        let mut outcome = Ok(());
+        (self.rows)(result, &mut |row| {
+            if outcome.is_ok() {
+                outcome = writer.write_record(row);
+            }
+        });
+        outcome?;
+        writer.flush()
+    }
+}
+
+fn number(x: f64) -> String {
+    if x.is_nan() {
+        String::new()
+    } else {
+        x.to_string()
+    }
+}
+
+/// value, standard_error, lower, upper, level, paths.
+fn estimate(e: &Estimate) -> [String; 6] {
+    let [value, error, lower, upper, level] =
+        [e.value, e.standard_error, e.lower, e.upper, e.level].map(number);
+    [value, error, lower, upper, level, e.n.to_string()]
+}
+
+fn function(result: &ScenarioResult, index: usize) -> String {
+    result.functions.get(index).cloned().unwrap_or_default()
+}
+
+fn errors(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for f in &c.functions {
+            for p in &f.errors {
+                let mut row = vec![c.id.clone(), number(c.alpha)];
+                row.extend([function(result, f.function), number(p.eta)]);
+                row.extend(estimate(&p.error));
+                row.extend([p.time, p.noise_floor, p.constant.value].map(number));
+                add(row);
+            }
+        }
+    }
+}
+
+fn slopes(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for f in &c.functions {
+            for p in &f.slopes {
+                let mut row = vec![c.id.clone(), number(c.alpha)];
+                row.push(function(result, f.function));
+                row.extend([p.eta_large, p.eta_small].map(number));
+                row.extend(estimate(&p.slope));
+                row.push(number(c.guaranteed_order));
+                add(row);
+            }
+        }
+    }
+}
+
+fn limits(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for f in &c.functions {
+            let mut row = vec![c.id.clone(), number(c.alpha)];
+            row.extend([function(result, f.function), number(f.scale)]);
+            row.extend(estimate(&f.limit));
+            row.extend([f.limit_time, f.reduced_chi_square].map(number));
+            add(row);
+        }
+    }
+}
+
+fn moments(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for cell in &result.cells {
+        for (process, summary) in result.processes.iter().zip(&cell.processes) {
+            for (h, series) in summary.means.iter().enumerate() {
+                let exact = summary.exact.as_ref().and_then(|e| e.get(h)?.as_ref());
+                for (j, &time) in cell.times.iter().enumerate() {
+                    let at = |list: &[f64]| number(list.get(j).copied().unwrap_or(f64::NAN));
+                    add(vec![
+                        process.label.clone(),
+                        number(cell.eta),
+                        function(result, h),
+                        number(time),
+                        at(&series.value),
+                        at(&series.standard_error),
+                        at(&series.lower),
+                        at(&series.upper),
+                        number(series.level),
+                        exact.map_or_else(String::new, |e| at(e)),
+                        summary
+                            .deviations
+                            .get(h)
+                            .map_or_else(String::new, |d| at(d)),
+                        series.n.to_string(),
+                    ]);
+                }
+            }
+        }
+    }
+}
+
+fn quantiles(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for cell in &result.cells {
+        for (process, summary) in result.processes.iter().zip(&cell.processes) {
+            for band in &summary.quantiles {
+                for (p, values) in band.probabilities.iter().zip(&band.values) {
+                    for (&time, &value) in cell.times.iter().zip(values) {
+                        add(vec![
+                            process.label.clone(),
+                            number(cell.eta),
+                            function(result, band.function),
+                            number(time),
+                            number(*p),
+                            number(value),
+                        ]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn exact(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for ExactLadder {
+            function: h,
+            etas,
+            errors,
+            slopes,
+        } in &c.exact
+        {
+            for (i, (&eta, &error)) in etas.iter().zip(errors).enumerate() {
+                // The slope from the η before, which is twice as large.
+                let slope = i.checked_sub(1).and_then(|i| slopes.get(i).copied());
+                add(vec![
+                    c.id.clone(),
+                    number(c.alpha),
+                    function(result, *h),
+                    number(eta),
+                    number(error),
+                    number(slope.unwrap_or(f64::NAN)),
+                ]);
+            }
+        }
+    }
+}

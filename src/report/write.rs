@@ -1,0 +1,278 @@
+//! The output folder: every result is written beside its place and then moved there whole.
+
+use super::plots::{DrawnFigure, FigureError, draw_all};
+use super::result::ScenarioResult;
+use super::summary::Summary;
+use super::tables::TABLES;
+use serde::Serialize;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The output cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The operating system refused.
+    #[error("output folder: {}: cannot be {action}: {source}; choose another folder with --out", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The folder of a scenario holds something else, which must not be replaced.
+    #[error(
+        "output folder: {}: is not a folder of slowsde results (it has no result.json) and will not be replaced; \
+         choose another folder with --out", path.display()
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A scenario whose name cannot be that of an output folder.
+    #[error("scenario name `{name}`: cannot be the name of an output folder; rename its file")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// Another run writes there.
+    #[error("output folder: {}: another run is writing to it; wait for it, or choose another folder with --out", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A figure could not be drawn.
+    #[error("figures of {scenario}: {source}")]
+    Figure {
+        /// The scenario.
+        scenario: String,
+        /// The reason.
+        source: FigureError,
+    },
+}
+
+fn io_error<'a>(
+    path: &'a Path,
+    action: &'static str,
+) -> impl Fn(io::Error) -> WriteError + use<'a> {
+    move |source| WriteError::Io {
+        path: path.to_path_buf(),
+        action,
+        source,
+    }
+}
+
+/// Hidden beside the results while a run writes: held locked, and released by the system however the run ends.
+const LOCK: &str = ".slowsde.lock";
+const SUMMARY: &str = "summary.json";
+const RESULT: &str = "result.json";
+/// Suffixes of hidden folders: results that are not complete, and results that are about to be replaced.
+const PARTIAL: &str = ".slowsde-partial";
+const OLD: &str = ".slowsde-old";
+
+/// An output folder that this run alone writes to.
+#[derive(Debug)]
+pub struct OutputFolder {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl OutputFolder {
+    /// Makes the folder, locks it, clears what a crashed run left behind, and makes sure that the scenarios can be written.
+    ///
+    /// # Errors
+    /// The folder cannot be written, another run uses it, or a scenario's place is taken by something else.
+    pub fn prepare(root: &Path, scenarios: &[&str]) -> Result<OutputFolder, WriteError> {
+        fs::create_dir_all(root).map_err(io_error(root, "created"))?;
+        let lock_path = root.join(LOCK);
+        let lock = File::create(&lock_path).map_err(io_error(root, "written to"))?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            // Other failures mean that the file system has no locks: go on without.
+            return Err(WriteError::Busy { path: root.into() });
+        }
+        let folder = OutputFolder {
+            root: root.to_path_buf(),
+            _lock: lock,
+        };
+        folder.clear()?;
+        for name in scenarios {
+            if name.is_empty() || name.starts_with('.') || *name == SUMMARY {
+                return Err(WriteError::Name {
+                    name: name.to_string(),
+                });
+            }
+            let path = root.join(name);
+            let ours = match path.symlink_metadata() {
+                Err(_) => true,
+                Ok(m) if m.is_dir() => {
+                    path.join(RESULT).is_file()
+                        || fs::read_dir(&path)
+                            .map_err(io_error(&path, "read"))?
+                            .next()
+                            .is_none()
+                }
+                Ok(_) => false,
+            };
+            if !ours {
+                return Err(WriteError::Foreign { path });
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Removes partial results of crashed runs; an old result whose replacement never came is put back.
+    fn clear(&self) -> Result<(), WriteError> {
+        let entries = fs::read_dir(&self.root).map_err(io_error(&self.root, "read"))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+                continue;
+            };
+            if let Some(name) = hidden(name, OLD) {
+                let place = self.root.join(name);
+                if !place.exists() {
+                    fs::rename(&path, &place).map_err(io_error(&place, "restored"))?;
+                    continue;
+                }
+            } else if hidden(name, PARTIAL).is_none() {
+                continue;
+            }
+            fs::remove_dir_all(&path).map_err(io_error(&path, "removed"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything about a result into the folder of its scenario, replacing what an earlier run wrote there.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the folder of the scenario is then as it was.
+    pub fn write(&self, result: &ScenarioResult) -> Result<PathBuf, WriteError> {
+        let name = &result.scenario.name;
+        let partial = self.root.join(format!(".{name}{PARTIAL}"));
+        let outcome = fill(result, &partial).and_then(|()| self.replace(name, &partial));
+        if outcome.is_err() {
+            // The first error is the one to tell.
+            let _ = fs::remove_dir_all(&partial);
+        }
+        outcome
+    }
+
+    fn replace(&self, name: &str, partial: &Path) -> Result<PathBuf, WriteError> {
+        let (place, old) = (
+            self.root.join(name),
+            self.root.join(format!(".{name}{OLD}")),
+        );
+        let replaces = place.exists();
+        if replaces {
+            fs::rename(&place, &old).map_err(io_error(&place, "replaced"))?;
+        }
+        if let Err(error) = fs::rename(partial, &place) {
+            if replaces {
+                let _ = fs::rename(&old, &place);
+            }
+            return Err(io_error(&place, "written")(error));
+        }
+        if replaces {
+            fs::remove_dir_all(&old).map_err(io_error(&old, "removed"))?;
+        }
+        Ok(place)
+    }
+
+    /// Writes `summary.json`.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn write_summary(&self, summary: &Summary) -> Result<PathBuf, WriteError> {
+        let place = self.root.join(SUMMARY);
+        let partial = self.root.join(format!(".{SUMMARY}"));
+        write_json(summary, &partial)?;
+        fs::rename(&partial, &place).map_err(io_error(&place, "written"))?;
+        Ok(place)
+    }
+}
+
+/// The name inside `.name-suffix`.
+fn hidden<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+    name.strip_prefix('.')?
+        .strip_suffix(suffix)
+        .filter(|n| !n.is_empty())
+}
+
+fn fill(result: &ScenarioResult, folder: &Path) -> Result<(), WriteError> {
+    fs::create_dir(folder).map_err(io_error(folder, "created"))?;
+    write_json(result, &folder.join(RESULT))?;
+    for table in &TABLES {
+        let path = folder.join(table.name);
+        let failed = io_error(&path, "written");
+        let mut file = BufWriter::new(File::create(&path).map_err(&failed)?);
+        table.write(result, &mut file).map_err(&failed)?;
+        file.flush().map_err(&failed)?;
+    }
+    figures(result, &folder.join("figures"))?;
+    Ok(())
+}
+
+/// Draws all figures of a result into `directory`.
+///
+/// # Errors
+/// [`WriteError::Figure`].
+pub fn figures(result: &ScenarioResult, directory: &Path) -> Result<Vec<DrawnFigure>, WriteError> {
+    draw_all(result, directory).map_err(|source| WriteError::Figure {
+        scenario: result.scenario.name.clone(),
+        source,
+    })
+}
+
+fn write_json(value: &impl Serialize, path: &Path) -> Result<(), WriteError> {
+    let failed = io_error(path, "written");
+    let mut file = BufWriter::new(File::create(path).map_err(&failed)?);
+    serde_json::to_writer(&mut file, value).map_err(|e| failed(e.into()))?;
+    file.flush().map_err(&failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_crashed_runs_left_is_cleared_and_nothing_foreign_is_touched() {
+        let root = tempfile::tempdir().expect("temporary folder");
+        let path = |name: &str| root.path().join(name);
+        for name in [
+            ".a.slowsde-partial",
+            ".b.slowsde-old",
+            ".c.slowsde-old",
+            "c",
+            "mine",
+            ".mine",
+        ] {
+            fs::create_dir(path(name)).expect("created");
+            fs::write(path(name).join("file"), name).expect("written");
+        }
+        let folder = OutputFolder::prepare(root.path(), &["a", "new"]).expect("prepared");
+        assert!(!path(".a.slowsde-partial").exists());
+        assert!(!path(".c.slowsde-old").exists());
+        let text = |name: &str| fs::read_to_string(path(name).join("file")).ok();
+        assert_eq!(text("b").as_deref(), Some(".b.slowsde-old"));
+        assert_eq!(text("c").as_deref(), Some("c"));
+        assert_eq!(text(".mine").as_deref(), Some(".mine"));
+        let busy = OutputFolder::prepare(root.path(), &[]);
+        assert!(matches!(busy, Err(WriteError::Busy { .. })), "{busy:?}");
+        drop(folder);
+        let foreign = OutputFolder::prepare(root.path(), &["mine"]);
+        assert!(
+            matches!(foreign, Err(WriteError::Foreign { .. })),
+            "{foreign:?}"
+        );
+        for name in ["..", ".", "", SUMMARY] {
+            let refused = OutputFolder::prepare(root.path(), &[name]);
+            assert!(
+                matches!(refused, Err(WriteError::Name { .. })),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(text("mine").as_deref(), Some("mine"));
+    }
+}

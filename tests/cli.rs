@@ -1,0 +1,525 @@
+//! The command line: exit codes, messages, what is written, and what an interrupted run leaves.
+
+use assert_cmd::Command;
+use insta::assert_snapshot;
+use predicates::prelude::*;
+use slowsde::report::result::ScenarioResult;
+use slowsde::report::summary::Summary;
+use slowsde::scenario::Source;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A scenario of a few milliseconds. Its verdict is consistent for every seed: the limit of E x₁ is 0 (Theorem 4.5) and the
+/// tolerance is 0.9 of the scale, more than the interval of 512 paths by far.
+const TINY: &str = r#"title = "A tiny quadratic"
+claim = "Theorem 4.5"
+
+[landscape.quadratic]
+spectrum = [1.0]
+
+[noise.gaussian]
+factor = { isotropic = 1.0 }
+
+[start.x0]
+at = [1.0]
+
+[schedule]
+momentum = { constant = 0.5 }
+
+[run]
+horizon = 1.0
+alphas = [0.0]
+eta_max = 0.125
+etas = 3
+paths = 512
+max_paths = 512
+functions = ["x[1]"]
+tolerance = 0.9
+
+[[compare]]
+left = "sgdm"
+right = "sgd"
+expect = "consistent"
+"#;
+
+/// Regression on `data.csv` beside it.
+const REGRESSION: &str = r#"title = "Regression"
+claim = "Theorem 4.5"
+[landscape.regression]
+loss = "least_squares"
+file = "data.csv"
+target = "y"
+[noise.minibatch]
+size = 1
+[start.x0]
+everywhere = 0.0
+[run]
+horizon = 1.0
+[[compare]]
+left = "sgdm"
+right = "sgd"
+expect = "consistent"
+"#;
+
+/// The command in a folder of its own that holds `tiny.toml`.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let desk = Desk {
+            folder: tempfile::tempdir().expect("temporary folder"),
+        };
+        desk.file("tiny.toml", TINY);
+        desk
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("written");
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("slowsde").expect("built");
+        command.current_dir(self.folder.path()).args(arguments);
+        command
+    }
+
+    /// The message for bad arguments, which exit with 2 and write nothing but it.
+    fn refusal(&self, arguments: &[&str]) -> String {
+        let output = self
+            .command(arguments)
+            .assert()
+            .code(2)
+            .get_output()
+            .clone();
+        assert!(output.stdout.is_empty(), "{output:?}");
+        assert!(!self.path("output").exists(), "nothing may be written");
+        String::from_utf8(output.stderr).expect("UTF-8")
+    }
+
+    /// The message for `TINY` with one text replaced.
+    fn mistake(&self, old: &str, new: &str) -> String {
+        assert_eq!(TINY.matches(old).count(), 1, "{old}");
+        self.file("bad.toml", &TINY.replace(old, new));
+        let message = self.refusal(&["run", "bad.toml"]);
+        assert_eq!(message, self.refusal(&["check", "bad.toml"]));
+        message
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("readable");
+    let mut names: Vec<String> = entries
+        .map(|e| e.expect("entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn wrong_keys_and_types() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.mistake("horizon", "horizn"), @"
+    error: bad.toml:17:1: unknown key `horizn`; did you mean `horizon`? Allowed: `horizon`, `alphas`, `eta_max`, `etas`, `sde_etas`, `paths`, `max_paths`, `times`, `early_times`, `substeps`, `functions`, `monitored`, `level`, `tolerance`, `negligible`, `seed`
+       |
+    17 | horizn = 1.0
+       | ^
+    ");
+    assert_snapshot!(desk.mistake("etas = 3", "etas = \"three\""), @r#"
+    error: bad.toml:20:8: invalid type: string "three", expected a whole number ≥ 0
+       |
+    20 | etas = "three"
+       |        ^
+    "#);
+    assert_snapshot!(desk.mistake("right = \"sgd\"", "right = \"adam\""), @r#"
+    error: bad.toml:28:9: unknown value `adam`; allowed: `sgd`, `sgd_plain`, `sgd_gamma`, `sgdm`, `heavy_ball`, `pytorch`, `coupled`, `sde`
+       |
+    28 | right = "adam"
+       |         ^
+    "#);
+    assert_snapshot!(desk.mistake("claim = \"Theorem 4.5\"\n", ""), @"error: bad.toml: missing key `claim`");
+    assert_snapshot!(desk.mistake("at = [1.0]", "at = [1.0"), @"
+    error: bad.toml:13:1: missing comma between array elements, expected `,`
+       |
+    13 | [schedule]
+       | ^
+    ");
+}
+
+#[test]
+fn numbers_out_of_range() {
+    let desk = Desk::new();
+    let eta = |text: &str| desk.mistake("eta_max = 0.125", &format!("eta_max = {text}"));
+    assert_snapshot!(eta("-0.125"), @"error: bad.toml:19:1: `run.eta_max`: is -0.125, but must be above 0 and at most the horizon");
+    assert_snapshot!(eta("nan"), @"error: bad.toml:19:1: `run.eta_max`: is NaN, but must be above 0 and at most the horizon");
+    assert_snapshot!(desk.mistake("[schedule]", "[schedule]\nlearning_rate = { constant = -1.0 }"), @"error: bad.toml:14:1: `schedule.learning_rate`: `value` is -1, but must be a finite number ≥ 0");
+    assert_snapshot!(desk.mistake("constant = 0.5", "constant = 1.5"), @"error: bad.toml:14:1: `schedule.momentum`: 1 − β_k = η^α μ reaches 1.5 at scale η = 0.125 with α = 0 and μ = 1.5, but must stay in (0, 1]: at this η the shape `momentum` may lie between 0 (excluded) and 1");
+    assert_snapshot!(desk.mistake("alphas = [0.0]", "alphas = [0.0, -0.5]"), @"error: bad.toml:18:16: `run.alphas[2]`: is -0.5, but must be from 0 to 4");
+    assert_snapshot!(desk.mistake("alphas = [0.0]", "alphas = []"), @"error: bad.toml:18:1: `run.alphas`: is empty: name at least one momentum index α");
+    assert_snapshot!(desk.mistake("etas = 3", "etas = 0"), @"error: bad.toml:20:1: `run.etas`: is 0, but must be a whole number from 1 to 24");
+    assert_snapshot!(desk.mistake("at = [1.0]", "at = [nan]"), @"error: bad.toml:11:7: `start.x0.at[1]`: is NaN, but must be a finite number");
+    assert_snapshot!(desk.mistake("at = [1.0]", "at = [1.0, 2.0]"), @"error: bad.toml:11:1: `start.x0.at`: has 2 entries, but the landscape has 1 parameters");
+    assert_snapshot!(desk.mistake("\"x[1]\"", "\"x[2]\""), @"error: bad.toml:23:14: `run.functions[1]`: `x[2]` asks for coordinate 2, but the landscape has 1");
+}
+
+#[test]
+fn comparisons_that_make_no_sense() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.mistake("right = \"sgd\"", "right = \"sgdm\""), @"error: bad.toml:28:1: `compare[1].right`: is the same process as `left`: nothing to compare");
+    let text = TINY
+        .replace("constant = 0.5", "cycle = [0.2, 0.8]")
+        .replace("right = \"sgd\"", "right = \"sde\"");
+    desk.file("cycle.toml", &text);
+    assert_snapshot!(desk.refusal(&["run", "cycle.toml"]), @"error: cycle.toml:28:1: `compare[1].right`: the SDE (51) needs a schedule that is a function of time, but schedule.momentum changes from step to step: leave out the comparison with `sde`, or use another shape");
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.refusal(&["run", "nothing.toml"]), @"error: `nothing.toml` is neither a file nor the name of a scenario (`slowsde list` shows the bundled ones)");
+    assert_snapshot!(desk.refusal(&["run", "quadratic2d"]), @"error: `quadratic2d` is neither a file nor the name of a scenario; did you mean `quadratic_2d`?");
+    assert_snapshot!(desk.refusal(&["check", "."]), @"error: `.` is a folder, not a scenario file (`slowsde list` shows the bundled ones)");
+    assert_snapshot!(desk.refusal(&["run", "tiny.toml", "./tiny.toml"]), @"error: tiny.toml and ./tiny.toml have the same name `tiny`, so that the results of one would replace those of the other: rename one of the files, or run them with different --out");
+    fs::write(desk.path("bytes.toml"), [0xff, 0xfe]).expect("written");
+    assert_snapshot!(desk.refusal(&["check", "bytes.toml"]), @"error: bytes.toml: cannot be read: stream did not contain valid UTF-8");
+}
+
+#[test]
+fn data_that_cannot_be_used() {
+    let desk = Desk::new();
+    desk.file("data.toml", REGRESSION);
+    let missing = desk.refusal(&["run", "data.toml"]);
+    assert!(
+        missing.starts_with(
+            "error: data.toml:3:12: `landscape.regression`: data.csv: cannot be read: "
+        ),
+        "{missing}"
+    );
+    desk.file("data.csv", "x,y\n1,2\n3,oops\n");
+    assert_snapshot!(desk.refusal(&["run", "data.toml"]), @"error: data.toml:3:12: `landscape.regression`: data.csv: row 3, column `y`: `oops` is not a number");
+    desk.file("data.csv", "x,y\n1,2\n3,4\n5,5\n");
+    desk.command(&["check", "data.toml"]).assert().success();
+}
+
+#[test]
+fn changes_from_the_command_line() {
+    let desk = Desk::new();
+    let set = |text: &str| desk.refusal(&["run", "tiny.toml", "--set", text]);
+    assert_snapshot!(set("run.paths"), @"error: --set run.paths: write it as key=value, for example run.paths=1000");
+    assert_snapshot!(set(".paths=1"), @"error: --set .paths=1: the key has an empty part");
+    assert_snapshot!(set("run.alphas=[0.1"), @r#"error: --set run.alphas=[0.1: the value is not TOML: a number, true, false, a word, "text", [list] or { table }"#);
+    assert_snapshot!(set("run.paths.x=1"), @"error: --set run.paths.x=1: `paths` is not a table of the scenario");
+    assert_snapshot!(set("compare[2].expect=refuted"), @"error: --set compare[2].expect=refuted: `compare[2]` is not a table of the scenario");
+    assert_snapshot!(set("run.etas=99"), @"error: tiny.toml (with --set):20:1: `run.etas`: is 99, but must be a whole number from 1 to 24");
+    assert_snapshot!(set("run.paths=abc"), @r#"
+    error: tiny.toml (with --set):21:9: invalid type: string "abc", expected a whole number ≥ 0
+       |
+    21 | paths = "abc"
+       |         ^
+    "#);
+    for arguments in [
+        ["--threads", "0"],
+        ["--seed", "-1"],
+        ["--profile", "quik"],
+        ["--speed", "1"],
+    ] {
+        let message = desk.refusal(&["run", "tiny.toml", arguments[0], arguments[1]]);
+        assert!(
+            message.starts_with("error: ") && message.contains(arguments[0]),
+            "{message}"
+        );
+    }
+    let run = desk.refusal(&["run"]);
+    assert!(run.contains("<FILE>"), "{run}");
+}
+
+/// A file where a folder should be: refused for every user, root included, before anything is simulated.
+#[test]
+fn output_folders_that_cannot_be_written() {
+    let desk = Desk::new();
+    desk.file("taken", "a file");
+    // Hours of simulation, were it to start.
+    let long = [
+        "run",
+        "tiny.toml",
+        "--set",
+        "run.paths=10000000000",
+        "--out",
+    ];
+    let refused = |out: &str| {
+        let mut arguments = long.to_vec();
+        arguments.push(out);
+        desk.refusal(&arguments)
+    };
+    let message = refused("taken");
+    assert!(
+        message.starts_with("error: output folder: taken: cannot be created: "),
+        "{message}"
+    );
+    fs::create_dir_all(desk.path("mine/tiny")).expect("created");
+    desk.file("mine/tiny/precious", "data");
+    assert_snapshot!(refused("mine"), @"error: output folder: mine/tiny: is not a folder of slowsde results (it has no result.json) and will not be replaced; choose another folder with --out");
+    assert_eq!(names(&desk.path("mine/tiny")), ["precious"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn read_only_output_folders() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let folder = desk.path("locked");
+    fs::create_dir(&folder).expect("created");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).expect("set");
+    if fs::write(folder.join("probe"), "").is_ok() {
+        return; // Permissions do not bind root; the test above covers it.
+    }
+    let message = desk.refusal(&["run", "tiny.toml", "--out", "locked"]);
+    assert!(
+        message.contains("locked: cannot be written to: "),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_run_writes_everything_and_exits_with_0() {
+    let desk = Desk::new();
+    for _again in 0..2 {
+        desk.command(&["run", "tiny.toml", "--threads", "2", "--seed", "7"])
+            .assert()
+            .code(0)
+            .stdout(
+                predicate::str::contains("sgdm~sgd α=0  ✓ consistent")
+                    .and(predicate::str::contains(
+                        "1 scenario, 1 verdict, all as expected; ",
+                    ))
+                    .and(predicate::str::contains("report in output/"))
+                    .and(predicate::str::contains("\u{1b}").not()),
+            )
+            .stderr("");
+        assert_eq!(
+            names(&desk.path("output")),
+            [".slowsde.lock", "summary.json", "tiny"]
+        );
+        assert_eq!(
+            names(&desk.path("output/tiny")),
+            [
+                "errors.csv",
+                "exact.csv",
+                "figures",
+                "limits.csv",
+                "moments.csv",
+                "quantiles.csv",
+                "result.json",
+                "slopes.csv"
+            ]
+        );
+    }
+    let text = fs::read_to_string(desk.path("output/tiny/result.json")).expect("read");
+    let result: ScenarioResult = serde_json::from_str(&text).expect("result");
+    assert_eq!(serde_json::to_string(&result).expect("written"), text);
+    assert_eq!(
+        (result.scenario.seed, result.scenario.profile.as_str()),
+        (7, "quick")
+    );
+
+    let text = fs::read_to_string(desk.path("output/summary.json")).expect("read");
+    let summary: Summary = serde_json::from_str(&text).expect("summary");
+    assert!(summary.as_expected && summary.interrupted.is_empty());
+    assert_eq!(summary.profile, "quick");
+    assert_eq!(summary.scenarios[0].seed, 7);
+    assert_eq!(summary.scenarios[0].path_steps, result.effort.path_steps);
+    assert_eq!(
+        summary.scenarios[0].verdicts[0].limit,
+        result.comparisons[0].limit
+    );
+
+    // Tables hold the numbers of the result, digit for digit.
+    let mut errors = csv::Reader::from_path(desk.path("output/tiny/errors.csv")).expect("read");
+    let points = &result.comparisons[0].functions[0].errors;
+    let rows: Vec<csv::StringRecord> = errors.records().collect::<Result<_, _>>().expect("rows");
+    assert_eq!(rows.len(), points.len());
+    for (row, point) in rows.iter().zip(points) {
+        assert_eq!(row[0], *"sgdm~sgd α=0");
+        assert_eq!(row[3].parse(), Ok(point.eta));
+        assert_eq!(row[4].parse(), Ok(point.error.value));
+    }
+}
+
+#[test]
+fn the_numbers_do_not_depend_on_the_threads_but_on_the_seed() {
+    let desk = Desk::new();
+    let numbers = |threads: &str, seed: &str| {
+        desk.command(&[
+            "run",
+            "tiny.toml",
+            "-q",
+            "--threads",
+            threads,
+            "--seed",
+            seed,
+        ])
+        .assert()
+        .code(0);
+        fs::read_to_string(desk.path("output/tiny/moments.csv")).expect("read")
+    };
+    let one = numbers("1", "5");
+    assert_eq!(one, numbers("3", "5"));
+    assert_ne!(one, numbers("1", "6"));
+}
+
+#[test]
+fn an_unexpected_verdict_exits_with_1_and_gives_its_reason() {
+    let desk = Desk::new();
+    let run = |more: &[&str]| {
+        let mut arguments = vec!["run", "tiny.toml", "--quiet"];
+        arguments.extend(more);
+        desk.command(&arguments)
+    };
+    let contradicting = ["--set", "compare[1].expect=refuted"];
+    for profile in ["quick", "smoke"] {
+        let mut arguments = contradicting.to_vec();
+        arguments.extend(["--profile", profile]);
+        run(&arguments).assert().code(1).stdout(
+            predicate::str::contains(
+                "✗ tiny, sgdm~sgd α=0: consistent, expected refuted: as η → 0",
+            )
+            .and(predicate::str::contains("1 not as expected")),
+        );
+    }
+    // Two learning rates have no limit: inconclusive, which smoke allows.
+    let open = ["--set", "run.etas=2"];
+    run(&open).assert().code(1);
+    let mut arguments = open.to_vec();
+    arguments.extend(["--profile", "smoke"]);
+    run(&arguments)
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains(
+            "1 inconclusive (allowed at smoke)",
+        ));
+    let text = fs::read_to_string(desk.path("output/summary.json")).expect("read");
+    let summary: Summary = serde_json::from_str(&text).expect("summary");
+    assert!(summary.as_expected && !summary.scenarios[0].verdicts[0].as_expected);
+}
+
+/// Without noise the statistics have no spread and some numbers do not exist: they must come back all the same.
+#[test]
+fn results_without_noise_come_back_too() {
+    let desk = Desk::new();
+    desk.command(&["run", "tiny.toml", "--set", "noise_scale.factor=0.0", "-q"])
+        .assert()
+        .code(predicate::in_iter([0, 1]));
+    let text = fs::read_to_string(desk.path("output/tiny/result.json")).expect("read");
+    let result: ScenarioResult = serde_json::from_str(&text).expect("result");
+    assert_eq!(serde_json::to_string(&result).expect("written"), text);
+}
+
+#[test]
+fn every_bundled_scenario_is_valid_and_listed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let files: Vec<String> = names(&folder)
+        .into_iter()
+        .filter(|n| n.ends_with(".toml"))
+        .collect();
+    let bundled: Vec<String> = Source::bundled_names()
+        .iter()
+        .map(|n| format!("{n}.toml"))
+        .collect();
+    assert_eq!(
+        files, bundled,
+        "the binary must hold the folder's scenarios"
+    );
+    // From a folder without scenarios: the embedded ones. In the source tree: the files.
+    let desk = Desk::new();
+    for profile in ["smoke", "quick", "full"] {
+        let mut arguments = vec!["check", "--profile", profile];
+        arguments.extend(files.iter().map(String::as_str));
+        desk.command(&arguments).assert().code(0);
+        let mut here = desk.command(&arguments);
+        here.current_dir(env!("CARGO_MANIFEST_DIR"))
+            .assert()
+            .code(0);
+    }
+    let list = desk
+        .command(&["list"])
+        .assert()
+        .code(0)
+        .get_output()
+        .clone();
+    let list = String::from_utf8(list.stdout).expect("UTF-8");
+    for name in Source::bundled_names() {
+        assert!(list.contains(&name[..name.len().min(8)]), "{name}: {list}");
+    }
+}
+
+#[test]
+fn an_edited_copy_in_the_scenarios_folder_wins() {
+    let desk = Desk::new();
+    let name = Source::bundled_names()[0];
+    fs::create_dir(desk.path("scenarios")).expect("created");
+    desk.file(&format!("scenarios/{name}.toml"), "title = 1");
+    assert_snapshot!(desk.refusal(&["check", name]).replace(name, "NAME"), @"
+    error: scenarios/NAME.toml:1:9: invalid type: integer `1`, expected a string
+      |
+    1 | title = 1
+      |         ^
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_reports_what_it_completed_and_leaves_no_partial_folder() {
+    let desk = Desk::new();
+    desk.file("later.toml", TINY);
+    desk.file(
+        "endless.toml",
+        &TINY.replace("paths = 512\nmax_paths = 512", "paths = 100000000000"),
+    );
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("slowsde"))
+        .current_dir(desk.folder.path())
+        .args(["run", "tiny.toml", "endless.toml", "later.toml"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !desk.path("output/tiny/result.json").exists() {
+        assert!(Instant::now() < deadline, "the first scenario must end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killed = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
+        .status()
+        .expect("sent");
+    assert!(killed.success());
+    // A run that did not stop would go on for days.
+    while child.try_wait().expect("watched").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("killed");
+            panic!("the run must stop at the next block");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().expect("ended");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(
+        text.contains("Interrupted. Completed: tiny. Not completed: endless, later."),
+        "{text}"
+    );
+    assert_eq!(
+        names(&desk.path("output")),
+        [".slowsde.lock", "summary.json", "tiny"]
+    );
+    let text = fs::read_to_string(desk.path("output/summary.json")).expect("read");
+    let summary: Summary = serde_json::from_str(&text).expect("summary");
+    assert_eq!(summary.interrupted, ["endless", "later"]);
+    assert_eq!(summary.scenarios.len(), 1);
+}
