@@ -5,6 +5,7 @@ use super::{ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, Control, Interrupted};
 use crate::report::result::*;
 use crate::theorems::weak_approximation::{Claim, Demands, Judgement, Rung, judge};
+use nalgebra::DVector;
 use std::time::Instant;
 
 /// Path-steps of the first round: what a progress bar can count on.
@@ -86,9 +87,20 @@ impl Scenario {
         1 + (growth.log2() / 2.0).ceil().max(0.0) as u32
     }
 
+    /// The η up to which ηλ‖∇²L(x_0)‖ ≤ 1: theorems about small learning rates are not judged beyond.
+    pub(super) fn largest_stable_eta(&self) -> f64 {
+        let x0 = DVector::from_column_slice(&self.x0);
+        let hessian = self.oracle.landscape.jet(&x0).hessian;
+        let sharpness = hessian.symmetric_eigenvalues().amax();
+        let rate = self.learning_rate.bounds(self.run.horizon).1;
+        let eta = 1.0 / (sharpness * rate);
+        if eta.is_nan() { f64::INFINITY } else { eta }
+    }
+
     fn judge(&self, systems: &[System], totals: &[Accumulator], rounds: u32) -> Vec<Judgement> {
         let names: Vec<String> = self.run.functions.iter().map(|f| f.to_string()).collect();
         let tests = self.comparisons.len() as f64 * f64::from(rounds);
+        let stable = self.largest_stable_eta();
         let demands = Demands {
             level: 1.0 - (1.0 - self.run.level) / tests,
             tolerance: self.run.tolerance,
@@ -101,6 +113,7 @@ impl Scenario {
                 let cells: Vec<_> = systems
                     .iter()
                     .zip(totals)
+                    .filter(|(s, _)| s.eta <= stable)
                     .filter_map(|(s, t)| Some((s, t, s.pairs[index]?)))
                     .collect();
                 let rungs: Vec<Rung> = cells.iter().map(|(s, t, pair)| rung(s, t, *pair)).collect();
@@ -178,6 +191,7 @@ fn rung(system: &System, total: &Accumulator, pair: usize) -> Rung {
         errors: series(&|m, h| m.mean[h]),
         noise: series(&|m, h| m.standard_error(h)),
         common: system.common.clone(),
+        stochastic: system.ensemble.sigma > 0.0,
         lost: total.failures[left].blow_ups + total.failures[right].blow_ups,
     }
 }

@@ -289,6 +289,12 @@ impl Scenario {
                 c.eta_max, c.lambda_min, c.lambda_max
             ));
         }
+        let stable = self.largest_stable_eta();
+        if self.run.etas[0] > stable {
+            notes.push(format!(
+                "η above {stable:.3e} is shown but not judged: there ηλ‖∇²L(x_0)‖ > 1, outside the regime of small learning rates."
+            ));
+        }
         if let crate::oracle::Innovation::Student { freedom, .. } = self.oracle.noise.innovation() {
             notes.push(format!(
                 "Assumption 4.3 asks for all moments of the noise; Student's t with ν = {freedom} has only those of order below ν."

@@ -52,6 +52,8 @@ pub struct Rung {
     pub noise: Vec<Vec<f64>>,
     /// Indices into `times` of the common times, on which the limit is taken; as many on every rung.
     pub common: Vec<usize>,
+    /// Whether there is noise: without it one path is enough.
+    pub stochastic: bool,
     /// Paths lost to blow-ups in either process.
     pub lost: u64,
 }
@@ -88,12 +90,7 @@ pub fn judge(
     let points: usize = rungs.iter().map(|r| r.times.len()).sum();
     let z_curve = bonferroni_quantile(demands.level, 2 * points * scales.len());
     let mut functions = vec![];
-    let mut worst: Option<(usize, Estimate)> = None;
-    let mut refuting: Option<(usize, Estimate)> = None;
-    let mut noise_share = 0.0f64;
-    let mut room = f64::INFINITY;
-    let mut unfit = 0;
-    let mut bending = None;
+    let mut evidence = Evidence::default();
     for (h, &scale) in scales.iter().enumerate() {
         let mut check = error_curve(claim, rungs, h, scale, demands.level, z_curve);
         let magnitude = rungs
@@ -107,7 +104,7 @@ pub fn judge(
             let errors = column(&|r, j| r.errors[j][h]);
             let noise = column(&|r, j| r.noise[j][h]);
             let Some(fit) = series.extrapolate(&errors, &noise, magnitude) else {
-                unfit += 1;
+                evidence.unfit += 1;
                 continue;
             };
             let half = fit.half_width(z_limit);
@@ -119,10 +116,7 @@ pub fn judge(
                 level: demands.level,
                 n: rungs.iter().map(|r| r.n).min().unwrap_or(0),
             };
-            let reach = limit.value.abs() + half;
-            if check.coefficients.is_empty()
-                || reach > check.limit.value.abs() + (check.limit.upper - check.limit.value)
-            {
+            if check.coefficients.is_empty() || reach(limit) > reach(check.limit) {
                 check.limit = limit;
                 check.limit_time = rungs[0].times[rungs[0].common[c]];
                 check.coefficients = fit.coefficients.clone();
@@ -148,136 +142,149 @@ pub fn judge(
                     .collect();
             }
             let relative = limit.scaled(1.0 / scale);
-            if worst.as_ref().is_none_or(|(_, w)| {
-                relative.value.abs() + half / scale > w.value.abs() + (w.upper - w.value)
-            }) {
-                worst = Some((h, relative));
-                noise_share = z_limit * fit.standard_error / scale;
-                room = demands.tolerance - (half / scale - noise_share) - relative.value.abs();
+            if evidence
+                .widest
+                .is_none_or(|(_, w)| reach(relative) > reach(w))
+            {
+                evidence.widest = Some((h, relative));
+                evidence.noise_share = z_limit * fit.standard_error / scale;
+                let bias = half / scale - evidence.noise_share;
+                evidence.room = demands.tolerance - bias - relative.value.abs();
             }
-            let excess = (limit.value.abs() - half) / scale;
-            let leads = refuting
-                .as_ref()
-                .is_none_or(|(_, r)| excess > r.value.abs() - (r.upper - r.value));
-            if excess > demands.negligible && leads {
+            let leads = evidence
+                .refuting
+                .is_none_or(|(_, r)| excess(relative) > excess(r));
+            if excess(relative) > demands.negligible && leads {
                 if still_bending(&etas, &errors, &noise) {
-                    bending = Some(h);
+                    evidence.bending = Some(h);
                 } else {
-                    refuting = Some((h, relative));
+                    evidence.refuting = Some((h, relative));
                 }
             }
         }
         functions.push(check);
     }
-    let lost: u64 = rungs.iter().map(|r| r.lost).sum();
-    let nothing = Estimate {
-        value: 0.0,
-        standard_error: 0.0,
-        lower: 0.0,
-        upper: 0.0,
-        level: demands.level,
-        n: 0,
-    };
-    let percent = |x: f64| format!("{:.2} %", 100.0 * x);
-    let (verdict, reason, limit, paths_factor) = match (lost, refuting, worst) {
-        (1.., _, w) => (
-            Verdict::Inconclusive,
-            format!(
-                "{lost} paths blew up, so the expectations are not known; declare a compact set or use smaller η"
-            ),
-            w.map_or(nothing, |w| w.1),
-            f64::INFINITY,
-        ),
-        (0, Some((h, r)), _) => (
-            Verdict::Refuted,
-            format!(
-                "as η → 0 the error of {} stays at {} ± {} of its scale",
-                names[h],
-                percent(r.value.abs()),
-                percent(r.upper - r.value)
-            ),
-            r,
-            1.0,
-        ),
-        (0, None, Some((h, w))) => {
-            let reach = w.value.abs() + (w.upper - w.value);
-            let short = rungs
-                .iter()
-                .any(|r| r.n < FEWEST_PATHS && r.noise.iter().flatten().any(|&s| s > 0.0));
-            if etas.len() < 3 {
-                let reason = "a limit needs at least three learning rates".to_string();
-                (Verdict::Inconclusive, reason, w, f64::INFINITY)
-            } else if short {
-                let reason =
-                    format!("fewer than {FEWEST_PATHS} paths: normal intervals cannot be trusted");
-                let n = rungs.iter().map(|r| r.n).min().unwrap_or(1).max(1);
-                (
-                    Verdict::Inconclusive,
-                    reason,
-                    w,
-                    FEWEST_PATHS as f64 / n as f64,
-                )
-            } else if let Some(h) = bending {
-                let reason = format!(
-                    "the error of {} falls faster and faster along the ladder: it is not asymptotic yet, add smaller η",
-                    names[h]
-                );
-                (Verdict::Inconclusive, reason, w, f64::INFINITY)
-            } else if unfit > 0 {
-                let reason = format!("{unfit} errors are not finite or could not be extrapolated");
-                (Verdict::Inconclusive, reason, w, f64::INFINITY)
-            } else if reach <= demands.tolerance {
-                (
-                    Verdict::Consistent,
-                    format!(
-                        "as η → 0 every error vanishes to within {} of its scale ({} the widest; tolerance {})",
-                        percent(reach),
-                        names[h],
-                        percent(demands.tolerance)
-                    ),
-                    w,
-                    1.0,
-                )
-            } else {
-                let factor = if room > 0.0 {
-                    (noise_share / room).powi(2)
-                } else {
-                    f64::INFINITY
-                };
-                let hint = if factor.is_finite() {
-                    format!(
-                        "about {:.0} times the paths would decide",
-                        factor.ceil().max(2.0)
-                    )
-                } else {
-                    "more paths alone will not decide: add smaller η".to_string()
-                };
-                (
-                    Verdict::Inconclusive,
-                    format!(
-                        "the limit of {} is only known to {} of its scale (tolerance {}); {hint}",
-                        names[h],
-                        percent(reach),
-                        percent(demands.tolerance)
-                    ),
-                    w,
-                    factor,
-                )
-            }
-        }
-        (0, None, None) => (
-            Verdict::Inconclusive,
-            "no common times or no finite errors to extrapolate".to_string(),
-            nothing,
-            f64::INFINITY,
-        ),
+    let (verdict, reason, paths_factor) = evidence.decide(rungs, names, demands);
+    let shown = match verdict {
+        Verdict::Refuted => evidence.refuting,
+        _ => evidence.widest,
     };
     Judgement {
         verdict,
         reason,
-        limit,
+        limit: shown.map_or(nothing(demands.level), |(_, limit)| limit),
         functions,
         paths_factor,
+    }
+}
+
+/// The farthest that an interval reaches from 0.
+fn reach(e: Estimate) -> f64 {
+    e.value.abs() + (e.upper - e.value)
+}
+
+/// By how much an interval stays away from 0; negative if it contains 0.
+fn excess(e: Estimate) -> f64 {
+    e.value.abs() - (e.upper - e.value)
+}
+
+/// The estimate of nothing.
+fn nothing(level: f64) -> Estimate {
+    Estimate {
+        value: 0.0,
+        standard_error: 0.0,
+        lower: 0.0,
+        upper: 0.0,
+        level,
+        n: 0,
+    }
+}
+
+/// What the limits of a comparison say together; functions by index, limits in units of their scales.
+#[derive(Clone, Copy, Debug, Default)]
+struct Evidence {
+    /// The limit whose interval reaches farthest from 0.
+    widest: Option<(usize, Estimate)>,
+    /// The limit that is farthest from 0, if any is.
+    refuting: Option<(usize, Estimate)>,
+    /// A function whose limit would refute, but whose error is not asymptotic yet.
+    bending: Option<usize>,
+    /// Errors without a limit.
+    unfit: usize,
+    /// Half-width of the widest limit due to sampling, and the part of the tolerance left for it.
+    noise_share: f64,
+    room: f64,
+}
+
+impl Evidence {
+    /// Verdict, reason, and the factor on the number of paths that would help.
+    fn decide(&self, rungs: &[Rung], names: &[String], demands: Demands) -> (Verdict, String, f64) {
+        let percent = |x: f64| format!("{:.2} %", 100.0 * x);
+        let unknown = |reason: String| (Verdict::Inconclusive, reason, f64::INFINITY);
+        let lost: u64 = rungs.iter().map(|r| r.lost).sum();
+        let fewest = rungs.iter().filter(|r| r.stochastic).map(|r| r.n).min();
+        if lost > 0 {
+            return unknown(format!(
+                "{lost} paths blew up, so the expectations are not known; declare a compact set or use smaller η"
+            ));
+        }
+        if rungs.len() < 3 {
+            return unknown(
+                "a limit needs at least three learning rates, small enough to be stable"
+                    .to_string(),
+            );
+        }
+        if let Some(n) = fewest.filter(|&n| n < FEWEST_PATHS) {
+            let reason =
+                format!("fewer than {FEWEST_PATHS} paths: normal intervals cannot be trusted");
+            let factor = FEWEST_PATHS as f64 / n.max(1) as f64;
+            return (Verdict::Inconclusive, reason, factor);
+        }
+        if let Some((h, r)) = self.refuting {
+            let reason = format!(
+                "as η → 0 the error of {} stays at {} ± {} of its scale",
+                names[h],
+                percent(r.value.abs()),
+                percent(r.upper - r.value)
+            );
+            return (Verdict::Refuted, reason, 1.0);
+        }
+        if let Some(h) = self.bending {
+            return unknown(format!(
+                "the error of {} falls faster and faster along the ladder: it is not asymptotic yet, add smaller η",
+                names[h]
+            ));
+        }
+        if self.unfit > 0 {
+            return unknown(format!(
+                "{} errors are not finite or could not be extrapolated",
+                self.unfit
+            ));
+        }
+        let Some((h, w)) = self.widest else {
+            return unknown("there is no common time and function to extrapolate".to_string());
+        };
+        let (far, tolerance) = (percent(reach(w)), percent(demands.tolerance));
+        let name = &names[h];
+        if reach(w) <= demands.tolerance {
+            let reason = format!(
+                "as η → 0 every error vanishes to within {far} of its scale ({name} the widest; tolerance {tolerance})"
+            );
+            return (Verdict::Consistent, reason, 1.0);
+        }
+        let known = format!(
+            "the limit of {name} is only known to {far} of its scale (tolerance {tolerance})"
+        );
+        if self.room > 0.0 {
+            let factor = (self.noise_share / self.room).powi(2);
+            let times = factor.ceil().max(2.0);
+            let reason = format!("{known}; about {times:.0} times the paths would decide");
+            (Verdict::Inconclusive, reason, factor)
+        } else {
+            unknown(format!(
+                "{known}; more paths alone will not decide: add smaller η"
+            ))
+        }
     }
 }
 
@@ -371,14 +378,7 @@ fn error_curve(
         scale,
         errors,
         slopes,
-        limit: Estimate {
-            value: 0.0,
-            standard_error: 0.0,
-            lower: 0.0,
-            upper: 0.0,
-            level,
-            n: 0,
-        },
+        limit: nothing(level),
         limit_time: 0.0,
         powers: vec![],
         coefficients: vec![],
@@ -438,6 +438,7 @@ mod tests {
                     errors,
                     noise: vec![vec![noise; 3]; 8],
                     common: (0..8).collect(),
+                    stochastic: true,
                     lost: 0,
                 }
             })
@@ -496,6 +497,10 @@ mod tests {
         assert_eq!(verdict(&claim, &rungs), Verdict::Inconclusive);
         let (claim, mut rungs) = ladder(1, 0.0, 1e-4, vanish);
         rungs.iter_mut().for_each(|r| r.n = 50);
+        assert_eq!(verdict(&claim, &rungs), Verdict::Inconclusive);
+        // One path has no standard error; its error of 10 % must not refute anything.
+        let (claim, mut rungs) = ladder(1, 0.0, 0.0, |_, _| 0.1);
+        rungs.iter_mut().for_each(|r| r.n = 1);
         assert_eq!(verdict(&claim, &rungs), Verdict::Inconclusive);
     }
 
