@@ -14,7 +14,7 @@ pub struct LabelNoise {
     landscape: Arc<dyn Landscape>,
     deviation: f64,
     innovation: Innovation,
-    /// For models linear in x: a square root of Σ, d × d, so that the SDE needs d instead of n Brownian motions.
+    /// For models linear in x: a square root of Σ, d × d, so that the SDE and Gaussian labels need d instead of n normals.
     root: Option<DMatrix<f64>>,
 }
 
@@ -22,17 +22,21 @@ impl LabelNoise {
     /// `None` if the landscape is not a finite sum of squared losses.
     pub fn new(landscape: Arc<dyn Landscape>, deviation: f64, law: EntryLaw) -> Option<LabelNoise> {
         let sum = landscape.finite_sum().filter(|s| s.squared_loss())?;
-        let entries = sum.samples();
-        let innovation = match law {
-            EntryLaw::Gaussian => Innovation::Gaussian { entries },
-            EntryLaw::Rademacher => Innovation::Rademacher { entries },
-            EntryLaw::Student { freedom } => Innovation::Student { entries, freedom },
-        };
         let root = sum.constant_output_gradients().map(|j| {
             let eigen = (&j * j.transpose() * (deviation * deviation)).symmetric_eigen();
             let roots = eigen.eigenvalues.map(|l| l.max(0.0).sqrt());
             &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
         });
+        let entries = sum.samples();
+        let innovation = match (law, &root) {
+            // A constant combination of n normals is one of d normals.
+            (EntryLaw::Gaussian, Some(root)) => Innovation::Gaussian {
+                entries: root.ncols(),
+            },
+            (EntryLaw::Gaussian, None) => Innovation::Gaussian { entries },
+            (EntryLaw::Rademacher, _) => Innovation::Rademacher { entries },
+            (EntryLaw::Student { freedom }, _) => Innovation::Student { entries, freedom },
+        };
         Some(LabelNoise {
             landscape,
             deviation,
@@ -66,19 +70,18 @@ impl Noise for LabelNoise {
         x: &[Lanes],
         innovation: &[Lanes],
         v: &mut [Lanes],
-        _scratch: &mut [Lanes],
+        scratch: &mut [Lanes],
     ) {
-        self.combine(sigma, x, innovation, v);
+        match self.innovation {
+            Innovation::Gaussian { .. } => self.diffuse(sigma, x, innovation, v, scratch),
+            _ => self.combine(sigma, x, innovation, v),
+        }
     }
 
     fn brownian(&self) -> usize {
-        // Shared with the discrete run where the labels are Gaussian; else the smaller factor serves.
-        match (&self.root, self.innovation) {
-            (Some(root), Innovation::Rademacher { .. } | Innovation::Student { .. }) => {
-                root.ncols()
-            }
-            _ => self.innovation.entries(),
-        }
+        self.root
+            .as_ref()
+            .map_or(self.innovation.entries(), DMatrix::ncols)
     }
 
     fn diffuse(
@@ -89,19 +92,17 @@ impl Noise for LabelNoise {
         v: &mut [Lanes],
         _scratch: &mut [Lanes],
     ) {
-        let r = self.brownian();
-        match &self.root {
-            Some(root) if r == root.ncols() => {
-                for (v, zeta) in v.chunks_exact_mut(r).zip(zeta.chunks_exact(r)) {
-                    v.fill(Lanes::ZERO);
-                    for (column, &z) in root.column_iter().zip(zeta) {
-                        for (v, &b) in v.iter_mut().zip(column.iter()) {
-                            *v = Lanes::splat(sigma * b).mul_add(z, *v);
-                        }
-                    }
+        let Some(root) = &self.root else {
+            return self.combine(sigma, x, zeta, v);
+        };
+        let r = root.ncols();
+        for (v, zeta) in v.chunks_exact_mut(r).zip(zeta.chunks_exact(r)) {
+            v.fill(Lanes::ZERO);
+            for (column, &z) in root.column_iter().zip(zeta) {
+                for (v, &b) in v.iter_mut().zip(column.iter()) {
+                    *v = Lanes::splat(sigma * b).mul_add(z, *v);
                 }
             }
-            _ => self.combine(sigma, x, zeta, v),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Runs a scenario: rounds of sampling on the whole ladder until every verdict is reached or the budget is spent.
 
 use super::system::System;
-use super::{ProcessKind, Scenario};
+use super::{Comparison, Scenario};
 use crate::ensemble::{Accumulator, Control, Interrupted};
-use crate::report::result::*;
+use crate::report::result::{Effort, ScenarioResult, Verdict};
 use crate::theorems::weak_approximation::{Claim, Demands, Judgement, Rung, judge};
 use nalgebra::DVector;
 use std::time::Instant;
@@ -97,6 +97,26 @@ impl Scenario {
         if eta.is_nan() { f64::INFINITY } else { eta }
     }
 
+    /// What the theorem promises of a pair.
+    pub(super) fn claim(&self, comparison: &Comparison) -> Claim {
+        let Comparison {
+            left, right, alpha, ..
+        } = *comparison;
+        // SGD at the averaged rates of a schedule that moves knows β_k, and so α.
+        if [left, right].iter().any(|p| self.depends_on_alpha(*p)) {
+            Claim {
+                guaranteed_order: (0.5 * (1.0 - alpha)).max(0.0),
+                generators: vec![1.0 - alpha, 1.0],
+            }
+        } else {
+            // SGD against (51): weak order 1 (Li, Tai and E 2019).
+            Claim {
+                guaranteed_order: 1.0,
+                generators: vec![1.0],
+            }
+        }
+    }
+
     fn judge(&self, systems: &[System], totals: &[Accumulator], rounds: u32) -> Vec<Judgement> {
         let names: Vec<String> = self.run.functions.iter().map(|f| f.to_string()).collect();
         let tests = self.comparisons.len() as f64 * f64::from(rounds);
@@ -120,41 +140,9 @@ impl Scenario {
                 let scales = cells
                     .last()
                     .map_or(vec![], |(s, t, pair)| natural_scales(s, t, *pair));
-                judge(
-                    &claim(comparison.left, comparison.right, comparison.alpha),
-                    &rungs,
-                    &scales,
-                    &names,
-                    demands,
-                )
+                judge(&self.claim(comparison), &rungs, &scales, &names, demands)
             })
             .collect()
-    }
-}
-
-/// What the theorem promises of a pair.
-pub(super) fn claim(left: ProcessKind, right: ProcessKind, alpha: f64) -> Claim {
-    let pair = [left, right];
-    let memory = pair.iter().any(|p| {
-        matches!(
-            p,
-            ProcessKind::Sgdm
-                | ProcessKind::HeavyBall
-                | ProcessKind::Pytorch
-                | ProcessKind::Coupled
-        )
-    });
-    if memory {
-        Claim {
-            guaranteed_order: (0.5 * (1.0 - alpha)).max(0.0),
-            generators: vec![1.0 - alpha, 1.0],
-        }
-    } else {
-        // SGD against (51): weak order 1 (Li, Tai and E 2019).
-        Claim {
-            guaranteed_order: 1.0,
-            generators: vec![1.0],
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! From accumulators to the result that is stored.
 
 use super::exact::ExactMoments;
-use super::run::claim;
 use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
 use crate::clocks::Steps;
@@ -43,7 +42,7 @@ impl Scenario {
             .zip(judgements)
             .map(|(c, j)| {
                 let (left, right) = (self.member(c.left, c.alpha), self.member(c.right, c.alpha));
-                let claim = claim(c.left, c.right, c.alpha);
+                let claim = self.claim(c);
                 let place = |m| members.iter().position(|x| *x == m).unwrap_or(0);
                 let depends = self.depends_on_alpha(c.left) || self.depends_on_alpha(c.right);
                 let suffix = if depends {
@@ -306,22 +305,23 @@ impl Scenario {
                 "The noise is not Gaussian: the SDE runs on a Brownian path of its own, and its comparisons are between independent ensembles.".to_string(),
             );
         }
-        for (system, total) in systems.iter().zip(totals) {
-            for (member, local) in members.iter().zip(&system.processes) {
-                let Some(failures) = local.and_then(|l| total.failures.get(l)) else {
-                    continue;
-                };
-                if failures.blow_ups + failures.exits > 0 {
-                    let (path, step) = failures.first.unwrap_or_default();
-                    notes.push(format!(
-                        "{} at η = {}: {} of {} paths left the compact set, {} blew up (first: path {path} by step {step}).",
-                        self.describe(*member).label,
-                        system.eta,
-                        failures.exits,
-                        total.started,
-                        failures.blow_ups
-                    ));
-                }
+        for (index, member) in members.iter().enumerate() {
+            // One line a process: its worst η.
+            let worst = systems
+                .iter()
+                .zip(totals)
+                .filter_map(|(s, t)| Some((s, t, t.failures.get(s.processes[index]?)?)))
+                .max_by_key(|(_, _, f)| f.exits + f.blow_ups);
+            if let Some((system, total, f)) = worst.filter(|(_, _, f)| f.exits + f.blow_ups > 0) {
+                let (path, step) = f.first.unwrap_or_default();
+                notes.push(format!(
+                    "{}: at most {} of {} paths left the compact set and {} blew up at one η (η = {}; first path {path} by step {step}).",
+                    self.describe(*member).label,
+                    f.exits,
+                    total.started,
+                    f.blow_ups,
+                    system.eta
+                ));
             }
         }
         notes

@@ -98,34 +98,39 @@ impl PowerSeries {
                 coefficients,
             });
         }
-        // Column k: the k-th term at its largest.
-        let terms = DMatrix::from_fn(n, self.powers.len(), |i, k| {
-            let p = self.powers[k];
+        let k = self.powers.len();
+        // Rounding errors of the data themselves.
+        let noise: Vec<f64> = noise.iter().map(|s| s.hypot(1e-13 * magnitude)).collect();
+        // Least squares for (c₀, u) with e_i = c₀ + Σ_k terms_ik u_k + noise_i and u_k ~ (0, 1); QR keeps its accuracy
+        // where the normal equations would not.
+        let terms = DMatrix::from_fn(n, k, |i, j| {
+            let p = self.powers[j];
             magnitude * (p / first).exp2() * (self.etas[i] / largest).powf(p)
         });
-        // Rounding errors of the data themselves.
-        let floor = 1e-13 * magnitude;
-        let mut covariance = &terms * terms.transpose();
-        for i in 0..n {
-            covariance[(i, i)] += noise[i] * noise[i] + floor * floor;
-        }
-        let factor = covariance.cholesky()?;
-        let ones = DVector::from_element(n, 1.0);
+        let stacked = DMatrix::from_fn(n + k, k + 1, |i, j| match (i < n, j) {
+            (true, 0) => 1.0 / noise[i],
+            (true, j) => terms[(i, j - 1)] / noise[i],
+            (false, j) => f64::from(u8::from(i - n + 1 == j)),
+        });
+        let right = DVector::from_fn(n + k, |i, _| if i < n { errors[i] / noise[i] } else { 0.0 });
+        let qr = stacked.qr();
+        let (q, r) = (qr.q(), qr.r());
+        let mut first_unit = DVector::zeros(k + 1);
+        first_unit[0] = 1.0;
+        let row = &q * r.transpose().solve_lower_triangular(&first_unit)?;
+        let weights = DVector::from_fn(n, |i, _| row[i] / noise[i]);
         let y = DVector::from_column_slice(errors);
-        let solved = factor.solve(&ones);
-        let information = solved.sum();
-        let weights = solved / information;
         let limit = weights.dot(&y);
-        let distance = &y - &ones * limit;
-        let chi_square = distance.dot(&factor.solve(&distance));
-        let sampling: f64 = weights.iter().zip(noise).map(|(w, s)| w * w * s * s).sum();
+        let chi_square = (&right - &q * (q.transpose() * &right)).norm_squared();
+        let distance = y.add_scalar(-limit);
+        let sampling: f64 = weights.iter().zip(&noise).map(|(w, s)| w * w * s * s).sum();
         let bias: f64 = (terms.transpose() * &weights).iter().map(|b| b.abs()).sum();
         let result = Extrapolation {
             limit,
             standard_error: sampling.sqrt(),
             bias,
             reduced_chi_square: chi_square / (n - 1) as f64,
-            coefficients: self.curve(limit, &distance, noise, magnitude),
+            coefficients: self.curve(limit, &distance, &noise, magnitude),
         };
         (limit.is_finite() && bias.is_finite() && sampling.is_finite()).then_some(result)
     }
@@ -223,6 +228,26 @@ mod tests {
             let width = fit.half_width(4.0);
             assert!((fit.limit - limit).abs() < width);
             assert!(width < 0.09, "half-width {width}");
+        }
+    }
+
+    /// Long noise-free ladders, on which the normal equations lose all digits.
+    #[test]
+    fn long_exact_ladders_are_extrapolated() {
+        for length in [10, 14, 20, 27] {
+            for p in [1.0, 0.75, 0.5] {
+                let etas: Vec<f64> = (0..length).map(|i| f64::from(-4 - i).exp2()).collect();
+                let series = PowerSeries::new(&[p, 1.0], &etas);
+                let y: Vec<f64> = etas.iter().map(|e| (-e.powf(p)).exp_m1()).collect();
+                let zero = vec![0.0; etas.len()];
+                let fit = series.extrapolate(&y, &zero, y[0].abs()).unwrap();
+                let width = fit.half_width(4.0);
+                assert!(
+                    fit.limit.abs() <= width && width < 1e-3,
+                    "{length}, {p}: {} ± {width}",
+                    fit.limit
+                );
+            }
         }
     }
 

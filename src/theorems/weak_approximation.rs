@@ -8,8 +8,9 @@
 //! * **refuted** — some limit differs from 0 by more than its simultaneous interval and by more than a negligible part of
 //!   the function's natural scale;
 //! * **consistent** — every limit lies within the tolerance, its whole interval included;
-//! * **inconclusive** — anything else: wide intervals, blow-ups, too few learning rates, or a ladder on which the error
-//!   still falls faster and faster, so that extrapolating it would call a limit what is only a late start.
+//! * **inconclusive** — anything else: wide intervals, blow-ups, too few learning rates, or a limit that hangs on the
+//!   largest η: one that does not stand without the coarsest one and two rungs, or an error that still falls faster and
+//!   faster along the ladder. Extrapolating that would call a limit what is only a late start.
 
 use crate::report::result::{ErrorPoint, Estimate, FunctionCheck, SlopePoint, Verdict};
 use crate::statistics::{PowerSeries, bonferroni_quantile, normal_quantile};
@@ -155,7 +156,19 @@ pub fn judge(
                 .refuting
                 .is_none_or(|(_, r)| excess(relative) > excess(r));
             if excess(relative) > demands.negligible && leads {
-                if still_bending(&etas, &errors, &noise) {
+                let stands = |skip: usize| {
+                    let series = PowerSeries::new(&claim.generators, &etas[skip..]);
+                    let largest = errors[skip..].iter().fold(0.0f64, |m, e| m.max(e.abs()));
+                    series
+                        .extrapolate(
+                            &errors[skip..],
+                            &noise[skip..],
+                            magnitude.min(2.0 * largest),
+                        )
+                        .is_some_and(|f| f.limit.abs() > f.half_width(z_limit))
+                };
+                let robust = (1..=2).all(|skip| etas.len() < skip + 3 || stands(skip));
+                if !robust || still_bending(&etas, &errors, &noise) {
                     evidence.bending = Some(h);
                 } else {
                     evidence.refuting = Some((h, relative));
@@ -207,7 +220,7 @@ struct Evidence {
     widest: Option<(usize, Estimate)>,
     /// The limit that is farthest from 0, if any is.
     refuting: Option<(usize, Estimate)>,
-    /// A function whose limit would refute, but whose error is not asymptotic yet.
+    /// A function whose limit would refute, were it not for the largest η alone.
     bending: Option<usize>,
     /// Errors without a limit.
     unfit: usize,
@@ -251,7 +264,7 @@ impl Evidence {
         }
         if let Some(h) = self.bending {
             return unknown(format!(
-                "the error of {} falls faster and faster along the ladder: it is not asymptotic yet, add smaller η",
+                "the limit of {} hangs on the largest η of the ladder: it is not asymptotic yet, add smaller η",
                 names[h]
             ));
         }
