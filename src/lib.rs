@@ -1,4 +1,38 @@
-//! slowsde (crate documentation to come)
+//! Numerical checks of the theory of SGD with momentum.
+//!
+//! The paper — *The Marginal Value of Momentum for Small Learning Rate SGD* (Wang, Malladi, Wang, Lyu, Li) — says that SGD
+//! with momentum stays as close to SGD, over O(1/η) steps, as the noise lets anybody see. This crate runs ensembles of
+//! both, and the limiting SDE, on one stream of noise, and gives a verdict with error bars.
+//!
+//! # A map of the paper
+//!
+//! | in the paper | here |
+//! |---|---|
+//! | Def. 3.1, noisy gradient oracle with scale | [`oracle`] |
+//! | Def. 3.2, SGD; Def. 3.3, SGDM; Def. A.1, SGD-Standard and Eq. (1), heavy ball | [`ensemble::Dynamics::Discrete`] with [`schedule::RateKind`] |
+//! | Def. 4.1, schedules scaled by η with index α | [`schedule::ScheduleFamily`] |
+//! | Assumption 4.2, initial momentum | [`ensemble::InitialMomentum`] |
+//! | Def. 4.4, weak approximation; Theorem 4.5 | [`theorems::weak_approximation`] |
+//! | Eq. (8), averaged learning rates | [`schedule::Schedule::averaged_rate`] |
+//! | Eqs. (9)–(11), coupled trajectory | [`ensemble::Dynamics::Coupled`] |
+//! | Eq. (51), limiting SDE | [`ensemble::Dynamics::LimitingSde`] |
+//! | Lemma A.2, conversion between conventions | [`schedule::averaged_steps`], [`schedule::RateKind::Standard`] |
+//! | exact moments on quadratic losses | [`exact_moments`] |
+//!
+//! # From a scenario file to a verdict
+//!
+//! [`scenario::Scenario::read`] checks a TOML file; [`scenario::Scenario::execute`] samples until every verdict is reached or
+//! the budget is spent, and returns a [`report::result::ScenarioResult`], from which all tables and figures
+//! ([`report::plots`]) are drawn.
+//!
+//! # From Rust
+//!
+//! A loss is a [`landscape::Formula`], written once for every number type; an [`ensemble::Ensemble`] runs it eight paths to a
+//! register. `examples/own_landscape.rs` does it in a page.
+//!
+#![doc = include_str!("../NOTATION.md")]
+#![warn(missing_docs)]
+
 pub mod cli;
 pub mod clocks;
 pub mod ensemble;

@@ -499,7 +499,8 @@ fn oracles_have_their_covariance() {
     let student = EntryLaw::Student { freedom: 9.0 };
     let label =
         |law| -> Arc<dyn Noise> { Arc::new(LabelNoise::new(least.clone(), 0.6, law).unwrap()) };
-    let oracles: Vec<(&str, Arc<dyn Landscape>, Arc<dyn Noise>)> = vec![
+    type Case = (&'static str, Arc<dyn Landscape>, Arc<dyn Noise>);
+    let oracles: Vec<Case> = vec![
         (
             "gaussian",
             least.clone(),

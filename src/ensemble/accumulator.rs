@@ -191,6 +191,9 @@ pub struct Collector<'a> {
     coarse: Vec<Lanes>,
     deviations: Vec<Vec<Lanes>>,
     errors: Vec<Vec<Lanes>>,
+    /// Moments of one block on their way into the total.
+    moments: Moments,
+    joint: CoMoments,
 }
 
 impl<'a> Collector<'a> {
@@ -219,6 +222,18 @@ impl<'a> Collector<'a> {
             coarse: vec![Lanes::ZERO; groups],
             deviations: lanes.clone(),
             errors: lanes,
+            moments: Moments {
+                n: 0,
+                mean: vec![0.0; functions],
+                squares: vec![0.0; functions],
+            },
+            joint: CoMoments {
+                n: 0,
+                mean: vec![0.0; functions],
+                products: vec![0.0; functions * functions],
+                least: vec![0.0; functions],
+                greatest: vec![0.0; functions],
+            },
         }
     }
 }
@@ -257,20 +272,12 @@ impl Observer for Collector<'_> {
                         *f -= *e;
                     }
                 }
-                add(
-                    &mut self.total.step_error[save][process],
-                    &self.errors,
-                    view.alive,
-                    n,
-                );
+                measure(&mut self.moments, &self.errors, view.alive, n);
+                self.total.step_error[save][process].merge(&self.moments);
             }
-            add_joint(
-                &mut self.total.panel[save][process],
-                &self.values[process],
-                &mut self.deviations,
-                view.alive,
-                n,
-            );
+            let values = &self.values[process];
+            measure_jointly(&mut self.joint, values, &mut self.deviations, view.alive, n);
+            self.total.panel[save][process].merge(&self.joint);
         }
         for (pair, &(left, right)) in self.plan.pairs.iter().enumerate() {
             if !(active[left] && active[right]) {
@@ -282,12 +289,8 @@ impl Observer for Collector<'_> {
                     *o = l - r;
                 }
             }
-            add(
-                &mut self.total.pairs[save][pair],
-                &self.errors,
-                view.alive,
-                n,
-            );
+            measure(&mut self.moments, &self.errors, view.alive, n);
+            self.total.pairs[save][pair].merge(&self.moments);
         }
     }
 
@@ -321,52 +324,41 @@ fn mean(values: &[Lanes], alive: &[Lanes], n: u64) -> f64 {
     sum.reduce_add() / n as f64
 }
 
-/// Merges the block's moments of every variable.
-fn add(total: &mut Moments, values: &[Vec<Lanes>], alive: &[Lanes], n: u64) {
+/// The moments of every variable over the block.
+fn measure(block: &mut Moments, values: &[Vec<Lanes>], alive: &[Lanes], n: u64) {
+    block.n = n;
     if n == 0 {
         return;
     }
-    let mut block = Moments {
-        n,
-        mean: Vec::with_capacity(values.len()),
-        squares: Vec::with_capacity(values.len()),
-    };
-    for values in values {
+    for (i, values) in values.iter().enumerate() {
         let centre = mean(values, alive, n);
         let squares = values.iter().zip(alive).fold(Lanes::ZERO, |s, (&v, a)| {
             let e = a.select(v - Lanes::splat(centre), Lanes::ZERO);
             e.mul_add(e, s)
         });
-        block.mean.push(centre);
-        block.squares.push(squares.reduce_add());
+        block.mean[i] = centre;
+        block.squares[i] = squares.reduce_add();
     }
-    total.merge(&block);
 }
 
-/// Merges the block's means, co-moments and extrema.
-fn add_joint(
-    total: &mut CoMoments,
+/// The means, co-moments and extrema over the block.
+fn measure_jointly(
+    block: &mut CoMoments,
     values: &[Vec<Lanes>],
     deviations: &mut [Vec<Lanes>],
     alive: &[Lanes],
     n: u64,
 ) {
+    block.n = n;
     if n == 0 {
         return;
     }
     let size = values.len();
-    let mut block = CoMoments {
-        n,
-        mean: vec![0.0; size],
-        products: vec![0.0; size * size],
-        least: vec![0.0; size],
-        greatest: vec![0.0; size],
-    };
     for i in 0..size {
         block.mean[i] = mean(&values[i], alive, n);
         let centre = Lanes::splat(block.mean[i]);
-        let (mut least, mut greatest) =
-            (Lanes::splat(f64::INFINITY), Lanes::splat(f64::NEG_INFINITY));
+        let mut least = Lanes::splat(f64::INFINITY);
+        let mut greatest = Lanes::splat(f64::NEG_INFINITY);
         for ((d, &v), a) in deviations[i].iter_mut().zip(&values[i]).zip(alive) {
             *d = a.select(v - centre, Lanes::ZERO);
             least = least.min(a.select(v, least));
@@ -378,14 +370,12 @@ fn add_joint(
             .into_iter()
             .fold(f64::NEG_INFINITY, f64::max);
         for j in 0..=i {
-            let product = deviations[i]
-                .iter()
-                .zip(&deviations[j])
+            let pairs = deviations[i].iter().zip(&deviations[j]);
+            let product = pairs
                 .fold(Lanes::ZERO, |s, (&a, &b)| a.mul_add(b, s))
                 .reduce_add();
             block.products[i * size + j] = product;
             block.products[j * size + i] = product;
         }
     }
-    total.merge(&block);
 }

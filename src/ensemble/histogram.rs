@@ -30,6 +30,8 @@ impl DyadicHistogram {
             // Exponent of the first value; a bounded range keeps the indices in i64.
             self.exponent = x.abs().clamp(1e-270, 1e300).log2().floor() as i32 - FINEST;
             self.first = self.index(x);
+            // All the room that it will ever need: no allocation later, and memory that does not depend on the data.
+            self.counts.reserve_exact(BINS);
             self.counts.push(0);
         }
         let mut index = self.index(x);
@@ -122,14 +124,16 @@ impl DyadicHistogram {
     /// Doubles the bin width.
     fn coarsen(&mut self) {
         let first = self.first >> 1;
-        let mut counts =
-            vec![0; (((self.first + self.counts.len() as i64 - 1) >> 1) - first) as usize + 1];
-        for (i, &count) in self.counts.iter().enumerate() {
-            counts[(((self.first + i as i64) >> 1) - first) as usize] += count;
+        for i in 0..self.counts.len() {
+            // The new bin is never behind the old one: i/2 ≤ i.
+            let to = (((self.first + i as i64) >> 1) - first) as usize;
+            let count = std::mem::take(&mut self.counts[i]);
+            self.counts[to] += count;
         }
+        let last = (self.first + self.counts.len() as i64 - 1) >> 1;
+        self.counts.truncate((last - first) as usize + 1);
         self.exponent += 1;
         self.first = first;
-        self.counts = counts;
     }
 }
 

@@ -32,8 +32,8 @@ impl Control {
     }
 }
 
-/// Chunks that are in flight or waiting to be folded; bounds the memory.
-const WAVE: u64 = 64;
+/// Chunks per thread that are in flight or waiting to be folded; bounds the memory.
+const WAVE: usize = 8;
 
 impl Ensemble {
     /// Statistics of the paths in `range`, in chunks of `chunk` paths (rounded up to whole blocks).
@@ -52,9 +52,10 @@ impl Ensemble {
         let chunk = chunk.max(1).next_multiple_of(self.block_paths());
         let mut total = Collector::new(self, plan).total;
         let chunks = (range.end - range.start.min(range.end)).div_ceil(chunk);
+        let wave_size = (WAVE * rayon::current_num_threads()) as u64;
         let mut first = 0;
         while first < chunks {
-            let wave = first..(first + WAVE).min(chunks);
+            let wave = first..(first + wave_size).min(chunks);
             let parts: Result<Vec<Accumulator>, Interrupted> = wave
                 .clone()
                 .into_par_iter()

@@ -154,18 +154,23 @@ pub struct ScenarioResult {
     pub schema: u32,
     /// Version of slowsde that wrote the file.
     pub version: String,
+    /// What was run.
     pub scenario: ScenarioInfo,
+    /// The processes, in the order of every list of processes below.
     pub processes: Vec<Process>,
     /// Names of the test functions h, e.g. `x[1]`, `x[1]^2`, `cos(x[1])`, `loss`.
     pub functions: Vec<String>,
     /// One entry per learning-rate scale η, largest first.
     pub cells: Vec<Cell>,
+    /// One row of the verdict table each.
     pub comparisons: Vec<Comparison>,
     /// A few whole paths, for two-dimensional landscapes also drawn over the contours.
     pub sample_paths: Option<SamplePaths>,
+    /// L around the sample paths, for d = 2.
     pub contours: Option<ContourGrid>,
     /// Facts worth a line in the report: constants of the schedule family, assumptions that fail, exits.
     pub notes: Vec<String>,
+    /// What it cost.
     pub effort: Effort,
 }
 
@@ -174,6 +179,7 @@ pub struct ScenarioResult {
 pub struct ScenarioInfo {
     /// File name without extension; also the output folder.
     pub name: String,
+    /// One line.
     pub title: String,
     /// The claim that is tested, e.g. `Theorem 4.5`.
     pub claim: String,
@@ -181,6 +187,7 @@ pub struct ScenarioInfo {
     pub about: String,
     /// `smoke`, `quick` or `full`.
     pub profile: String,
+    /// Seed of all random streams.
     pub seed: u64,
     /// The scenario after profile and `--set` were applied, as TOML.
     pub settings: String,
@@ -194,7 +201,9 @@ pub struct ScenarioInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessFamily {
+    /// SGD (Def. 3.2).
     Sgd,
+    /// SGDM (Def. 3.3).
     Sgdm,
     /// SGD-Standard / heavy ball / PyTorch.
     Standard,
@@ -209,6 +218,7 @@ pub enum ProcessFamily {
 pub struct Process {
     /// Shown in legends and tables, e.g. `SGDM α=0.5`.
     pub label: String,
+    /// Its kind.
     pub family: ProcessFamily,
     /// Momentum index, where the process has one.
     pub alpha: Option<f64>,
@@ -217,6 +227,7 @@ pub struct Process {
 /// All ensembles at one η.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cell {
+    /// Learning-rate scale.
     #[serde(with = "number")]
     pub eta: f64,
     /// Noise scale σ at this η.
@@ -224,6 +235,7 @@ pub struct Cell {
     pub sigma: f64,
     /// Steps k = ⌊T/η⌋.
     pub steps: u64,
+    /// Paths that were started.
     pub paths: u64,
     /// Save times t = kη.
     #[serde(with = "number")]
@@ -258,6 +270,7 @@ pub struct ProcessSummary {
     pub histograms: Vec<Histogram>,
     /// For the SDE: the weak error of its own time stepping, E h(step h) − E h(step h/2), which the extrapolation removed.
     pub step_error: Option<Vec<EstimateSeries>>,
+    /// Paths that did not reach the horizon.
     pub failures: Failures,
 }
 
@@ -298,6 +311,7 @@ pub struct Histogram {
     /// Bin width.
     #[serde(with = "number")]
     pub width: f64,
+    /// Paths in each bin.
     pub counts: Vec<u64>,
     /// Exact law, where it is known to be Gaussian: mean and standard deviation.
     #[serde(with = "number")]
@@ -311,10 +325,13 @@ pub struct Comparison {
     pub id: String,
     /// Indices into [`ScenarioResult::processes`].
     pub left: usize,
+    /// The reference process.
     pub right: usize,
     /// Momentum index α of the claim (0 for SGD against the SDE).
     pub alpha: f64,
+    /// The verdict that the author of the scenario expects.
     pub expected: Verdict,
+    /// The verdict of the data.
     pub verdict: Verdict,
     /// One sentence: why this verdict, with its numbers.
     pub reason: String,
@@ -326,6 +343,7 @@ pub struct Comparison {
     pub level: f64,
     /// Largest |limit error| over functions and times, in units of each function's natural scale, with its simultaneous interval.
     pub limit: Estimate,
+    /// One entry per test function.
     pub functions: Vec<FunctionCheck>,
     /// Errors from exact moments alone, without sampling.
     pub exact: Vec<ExactLadder>,
@@ -348,9 +366,10 @@ pub struct FunctionCheck {
     /// Fast time of `limit`.
     #[serde(with = "number")]
     pub limit_time: f64,
-    /// Fitted signed error at that time: Σ_j coefficients[j] η^powers[j]; the first power is 0.
+    /// Fitted signed error at that time: Σ_j `coefficients[j]` η^`powers[j]`; the first power is 0.
     #[serde(with = "number")]
     pub powers: Vec<f64>,
+    /// See `powers`; for drawing.
     #[serde(with = "number")]
     pub coefficients: Vec<f64>,
     /// Signed errors at that time along the ladder: what the fit goes through.
@@ -363,8 +382,10 @@ pub struct FunctionCheck {
 /// One point of an error curve.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ErrorPoint {
+    /// Learning-rate scale.
     #[serde(with = "number")]
     pub eta: f64,
+    /// The error.
     pub error: Estimate,
     /// Fast time at which the maximum is attained.
     #[serde(with = "number")]
@@ -379,8 +400,11 @@ pub struct ErrorPoint {
 /// Slope between two neighbouring learning-rate scales.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SlopePoint {
+    /// The larger η.
     pub eta_large: f64,
+    /// The smaller η.
     pub eta_small: f64,
+    /// log(error ratio)/log(η ratio).
     pub slope: Estimate,
 }
 
@@ -403,8 +427,10 @@ pub struct ExactLadder {
 /// Whole paths of a few ensemble members, every process on the same noise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SamplePaths {
+    /// Learning-rate scale.
     #[serde(with = "number")]
     pub eta: f64,
+    /// Fast times.
     #[serde(with = "number")]
     pub times: Vec<f64>,
     /// `positions[process][path][time][coordinate]`; at most the first two coordinates.
@@ -415,8 +441,10 @@ pub struct SamplePaths {
 /// L on a grid, for two-dimensional landscapes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ContourGrid {
+    /// First coordinates.
     #[serde(with = "number")]
     pub x: Vec<f64>,
+    /// Second coordinates.
     #[serde(with = "number")]
     pub y: Vec<f64>,
     /// `values[iy][ix]`.
@@ -429,6 +457,7 @@ pub struct ContourGrid {
 pub struct Effort {
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// Worker threads.
     pub threads: usize,
     /// Path-steps over all processes (one SDE sub-step counts one).
     pub path_steps: u64,

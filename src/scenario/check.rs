@@ -808,7 +808,7 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
         let key = format!("compare[{}]", i + 1);
         let alphas = c.alphas.as_ref().unwrap_or(&scenario.run.alphas);
         check_alphas(&format!("{key}.alphas"), alphas)?;
-        let (left, right) = (ProcessKind::from(c.left), ProcessKind::from(c.right));
+        let (left, right) = (c.left, c.right);
         if left == right {
             return problem(
                 format!("{key}.right"),

@@ -3,7 +3,7 @@
 mod check;
 mod exact;
 mod locate;
-pub mod raw;
+mod raw;
 mod run;
 mod source;
 mod summary;
@@ -18,7 +18,7 @@ use crate::ensemble::{InitialMomentum, Region, TestFunction};
 use crate::oracle::Oracle;
 use crate::report::result::{ProcessFamily, Verdict};
 use crate::schedule::{Dampening, RateKind, Shape};
-use raw::RawProcess;
+use serde::Deserialize;
 
 /// How much effort a run may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,40 +88,26 @@ pub struct Overrides {
     pub seed: Option<u64>,
 }
 
-/// The processes that can be compared; see [`RawProcess`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The processes that can be compared, by their names in scenario files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProcessKind {
-    /// SGD at η̄_k.
+    /// SGD at the averaged rates η̄_k of Eq. (8).
     Sgd,
     /// SGD at η_k.
     SgdPlain,
     /// SGD at γ_k = η_k(1−β_k).
     SgdGamma,
-    /// SGDM.
+    /// SGDM (Def. 3.3).
     Sgdm,
-    /// SGD-Standard.
+    /// SGD-Standard (Def. A.1) with Lemma A.2's conversion.
     HeavyBall,
-    /// SGD-Standard with PyTorch's first step.
+    /// The same with PyTorch's first step.
     Pytorch,
-    /// Coupled trajectory.
+    /// The coupled trajectory y_k, Eqs. (9)–(11).
     Coupled,
-    /// Limiting SDE.
+    /// The limiting SDE, Eq. (51).
     Sde,
-}
-
-impl From<RawProcess> for ProcessKind {
-    fn from(raw: RawProcess) -> ProcessKind {
-        match raw {
-            RawProcess::Sgd => ProcessKind::Sgd,
-            RawProcess::SgdPlain => ProcessKind::SgdPlain,
-            RawProcess::SgdGamma => ProcessKind::SgdGamma,
-            RawProcess::Sgdm => ProcessKind::Sgdm,
-            RawProcess::HeavyBall => ProcessKind::HeavyBall,
-            RawProcess::Pytorch => ProcessKind::Pytorch,
-            RawProcess::Coupled => ProcessKind::Coupled,
-            RawProcess::Sde => ProcessKind::Sde,
-        }
-    }
 }
 
 impl ProcessKind {

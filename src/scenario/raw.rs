@@ -3,6 +3,7 @@
 //! Alternatives are tables with one key that names the choice (`landscape.quadratic`, `noise.gaussian`, …), so that a wrong
 //! key inside them is reported with its line.
 
+use super::ProcessKind;
 use crate::report::result::Verdict;
 use serde::Deserialize;
 
@@ -356,32 +357,10 @@ pub struct RawProfiles {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawCompare {
-    pub left: RawProcess,
-    pub right: RawProcess,
+    pub left: ProcessKind,
+    pub right: ProcessKind,
     /// The momentum indices; those of `run` if absent.
     pub alphas: Option<Vec<f64>>,
     /// The verdict that the author expects.
     pub expect: Verdict,
-}
-
-/// The processes that can be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RawProcess {
-    /// SGD at the averaged rates η̄_k of Eq. (8).
-    Sgd,
-    /// SGD at η_k.
-    SgdPlain,
-    /// SGD at γ_k = η_k(1−β_k).
-    SgdGamma,
-    /// SGDM (Def. 3.3).
-    Sgdm,
-    /// SGD-Standard (Def. A.1) with Lemma A.2's conversion.
-    HeavyBall,
-    /// The same with PyTorch's first step.
-    Pytorch,
-    /// The coupled trajectory y_k, Eqs. (9)–(11).
-    Coupled,
-    /// The limiting SDE, Eq. (51).
-    Sde,
 }

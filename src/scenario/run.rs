@@ -39,7 +39,7 @@ impl Scenario {
         let (mut sampled, mut path_steps, mut round) = (0, 0, 0);
         let mut target = self.run.paths;
         // Chunks are a function of the first round alone, so that the bits do not depend on how the rounds went.
-        let chunk = (self.run.paths / 64).clamp(8, 4096);
+        let chunk = (self.run.paths / 256).clamp(8, 4096);
         let judgements = loop {
             for (system, total) in systems.iter().zip(&mut totals) {
                 let part = system
@@ -182,20 +182,25 @@ fn rung(system: &System, total: &Accumulator, pair: usize) -> Rung {
     }
 }
 
-/// The largest standard deviation plus the largest mean displacement of h over the horizon, in the right-hand process.
+/// The largest standard deviation plus the largest mean displacement of h over the horizon, in the livelier of the two
+/// processes.
 fn natural_scales(system: &System, total: &Accumulator, pair: usize) -> Vec<f64> {
-    let (_, right) = system.plan.pairs[pair];
+    let (left, right) = system.plan.pairs[pair];
+    let scale = |process: usize, h: usize| {
+        let panel = || {
+            let saves = total.panel.iter().map(|p| &p[process]);
+            saves.filter(|m| m.n > 0)
+        };
+        let start = panel().next().map_or(0.0, |m| m.mean[h]);
+        let spread = panel()
+            .map(|m| m.covariance(h, h).sqrt())
+            .fold(0.0, f64::max);
+        let shift = panel()
+            .map(|m| (m.mean[h] - start).abs())
+            .fold(0.0, f64::max);
+        spread + shift
+    };
     (0..system.plan.functions.len())
-        .map(|h| {
-            let panel = || total.panel.iter().map(|p| &p[right]).filter(|m| m.n > 0);
-            let start = panel().next().map_or(0.0, |m| m.mean[h]);
-            let spread = panel()
-                .map(|m| m.covariance(h, h).sqrt())
-                .fold(0.0, f64::max);
-            let shift = panel()
-                .map(|m| (m.mean[h] - start).abs())
-                .fold(0.0, f64::max);
-            (spread + shift).max(f64::MIN_POSITIVE)
-        })
+        .map(|h| scale(left, h).max(scale(right, h)).max(f64::MIN_POSITIVE))
         .collect()
 }

@@ -28,7 +28,7 @@ pub struct Extrapolation {
     pub bias: f64,
     /// χ² of the points around the fitted class, per degree of freedom (points − 1).
     pub reduced_chi_square: f64,
-    /// c₀, c₁, … of the fitted curve.
+    /// c₀, c₁, … of a smooth curve through the limit and near the points, for drawing only.
     pub coefficients: Vec<f64>,
 }
 
@@ -38,6 +38,10 @@ impl Extrapolation {
         self.reduced_chi_square.max(1.0).sqrt() * (z * self.standard_error + self.bias)
     }
 }
+
+/// How fast the terms of the drawn curve fall off at η_max, and how close it comes to the points (in units of A).
+const DRAWN_DECAY: f64 = 0.5;
+const DRAWN_SLACK: f64 = 2e-3;
 
 /// Terms of the expansion that are carried.
 const TERMS: usize = 10;
@@ -112,17 +116,8 @@ impl PowerSeries {
         let information = solved.sum();
         let weights = solved / information;
         let limit = weights.dot(&y);
-        let residual = factor.solve(&(&y - &ones * limit));
-        let chi_square = (&y - &ones * limit).dot(&residual);
-        let fitted = terms.transpose() * residual;
-        let coefficients = std::iter::once(limit)
-            .chain(
-                self.powers
-                    .iter()
-                    .enumerate()
-                    .map(|(k, &p)| fitted[k] * magnitude * (p / first).exp2() / largest.powf(p)),
-            )
-            .collect();
+        let distance = &y - &ones * limit;
+        let chi_square = distance.dot(&factor.solve(&distance));
         let sampling: f64 = weights.iter().zip(noise).map(|(w, s)| w * w * s * s).sum();
         let bias: f64 = (terms.transpose() * &weights).iter().map(|b| b.abs()).sum();
         let result = Extrapolation {
@@ -130,9 +125,39 @@ impl PowerSeries {
             standard_error: sampling.sqrt(),
             bias,
             reduced_chi_square: chi_square / (n - 1) as f64,
-            coefficients,
+            coefficients: self.curve(limit, &distance, noise, magnitude),
         };
         (limit.is_finite() && bias.is_finite() && sampling.is_finite()).then_some(result)
+    }
+
+    /// The interval admits curves that wiggle between the points; the curve that is drawn should not. It is the ridge
+    /// regression whose k-th term is held near A·2^{−p_k/p_1} at η_max, which lets the low orders do the work.
+    fn curve(
+        &self,
+        limit: f64,
+        distance: &DVector<f64>,
+        noise: &[f64],
+        magnitude: f64,
+    ) -> Vec<f64> {
+        let largest = self.etas.iter().fold(0.0f64, |m, &e| m.max(e));
+        let first = self.powers.first().copied().unwrap_or(1.0);
+        let size = |p: f64| magnitude * DRAWN_DECAY.powf(p / first);
+        let terms = DMatrix::from_fn(self.etas.len(), self.powers.len(), |i, k| {
+            size(self.powers[k]) * (self.etas[i] / largest).powf(self.powers[k])
+        });
+        let mut covariance = &terms * terms.transpose();
+        for (i, s) in noise.iter().enumerate() {
+            covariance[(i, i)] += s * s + (DRAWN_SLACK * magnitude).powi(2);
+        }
+        let weights = covariance
+            .cholesky()
+            .map_or(DVector::zeros(self.powers.len()), |c| {
+                terms.transpose() * c.solve(distance)
+            });
+        let orders = self.powers.iter().zip(weights.iter());
+        std::iter::once(limit)
+            .chain(orders.map(|(&p, w)| w * size(p) / largest.powf(p)))
+            .collect()
     }
 }
 

@@ -83,7 +83,10 @@ pub fn judge(
     let etas: Vec<f64> = rungs.iter().map(|r| r.eta).collect();
     let series = PowerSeries::new(&claim.generators, &etas);
     let times = rungs.iter().map(|r| r.common.len()).min().unwrap_or(0);
-    let z_limit = bonferroni_quantile(demands.level, times * scales.len());
+    // Half of the level's complement goes to the limits, half to the error curves.
+    let z_limit = bonferroni_quantile(demands.level, 2 * times * scales.len());
+    let points: usize = rungs.iter().map(|r| r.times.len()).sum();
+    let z_curve = bonferroni_quantile(demands.level, 2 * points * scales.len());
     let mut functions = vec![];
     let mut worst: Option<(usize, Estimate)> = None;
     let mut refuting: Option<(usize, Estimate)> = None;
@@ -92,7 +95,7 @@ pub fn judge(
     let mut unfit = 0;
     let mut bending = None;
     for (h, &scale) in scales.iter().enumerate() {
-        let mut check = error_curve(claim, rungs, h, scale, demands.level);
+        let mut check = error_curve(claim, rungs, h, scale, demands.level, z_curve);
         let magnitude = rungs
             .iter()
             .flat_map(|r| r.common.iter().map(|&j| r.errors[j][h].abs()))
@@ -132,13 +135,13 @@ pub fn judge(
                     .map(|r| {
                         let j = r.common[c];
                         let order = r.eta.powf(claim.guaranteed_order);
-                        let error =
-                            Estimate::normal(r.errors[j][h], r.noise[j][h], demands.level, r.n);
+                        let (e, s) = (r.errors[j][h], r.noise[j][h]);
+                        let error = Estimate::with_quantile(e, s, z_curve, demands.level, r.n);
                         ErrorPoint {
                             eta: r.eta,
                             error,
                             time: r.times[j],
-                            noise_floor: z_limit * r.noise[j][h],
+                            noise_floor: z_curve * r.noise[j][h],
                             constant: error.scaled(1.0 / order),
                         }
                     })
@@ -300,11 +303,17 @@ fn still_bending(etas: &[f64], errors: &[f64], noise: &[f64]) -> bool {
 }
 
 /// max over times of |error| along the ladder with simultaneous intervals, and the local slopes.
-fn error_curve(claim: &Claim, rungs: &[Rung], h: usize, scale: f64, level: f64) -> FunctionCheck {
+fn error_curve(
+    claim: &Claim,
+    rungs: &[Rung],
+    h: usize,
+    scale: f64,
+    level: f64,
+    z: f64,
+) -> FunctionCheck {
     let errors: Vec<ErrorPoint> = rungs
         .iter()
         .map(|r| {
-            let z = bonferroni_quantile(level, r.times.len());
             let points = || {
                 r.errors
                     .iter()

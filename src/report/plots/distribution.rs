@@ -6,8 +6,8 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, Look};
-use super::{file_names, function_name, process_name, spread};
-use crate::report::result::{Cell, Histogram, ScenarioResult};
+use super::{file_names, function_name, process_name, shown_cells, spread};
+use crate::report::result::{Cell, Histogram, ProcessSummary, ScenarioResult};
 
 /// Times shown in one figure.
 const MOST_TIMES: usize = 4;
@@ -16,23 +16,20 @@ const MOST_BINS: f64 = 44.0;
 /// Share of the mass left out at either end when tails would squeeze the rest.
 const TAIL: f64 = 0.002;
 
-/// One figure a monitored function, at the smallest η that has histograms.
+/// One figure a monitored function at the smallest η at which all processes run, where the limit shows, and one at the
+/// largest, where the processes differ most.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
-    let has = |cell: &&Cell| {
-        cell.processes
-            .iter()
-            .any(|p| p.histograms.iter().any(|h| total(h) > 0.0))
-    };
-    let smallest = result
-        .cells
-        .iter()
-        .filter(has)
-        .min_by(|a, b| a.eta.total_cmp(&b.eta));
-    smallest.map_or_else(Vec::new, |cell| sheets_at(result, cell))
+    let shown = |p: &ProcessSummary| p.histograms.iter().any(|h| total(h) > 0.0);
+    let [fine, coarse] = shown_cells(result, &shown);
+    let fine = fine.map_or_else(Vec::new, |cell| sheets_at(result, cell, "distribution"));
+    let coarse = coarse.map_or_else(Vec::new, |cell| {
+        sheets_at(result, cell, "distribution_coarse")
+    });
+    fine.into_iter().chain(coarse).collect()
 }
 
-/// One figure a monitored function, at one η.
-pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell) -> Vec<Sheet<'a>> {
+/// One figure a monitored function, at one η; file names begin with `prefix`.
+pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell, prefix: &str) -> Vec<Sheet<'a>> {
     let mut functions: Vec<usize> = cell
         .processes
         .iter()
@@ -45,7 +42,7 @@ pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell) -> Vec<Sheet<'a
         .iter()
         .map(|&f| function_name(result, f))
         .collect();
-    let files = file_names("distribution", &names);
+    let files = file_names(prefix, &names);
     let sheets = functions
         .iter()
         .zip(files)

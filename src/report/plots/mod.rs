@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::report::result::{Comparison, ScenarioResult};
+use crate::report::result::{Cell, Comparison, ProcessSummary, ScenarioResult};
 use layout::Sheet;
 use text::Label;
 
@@ -44,6 +44,24 @@ pub enum FigureError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// The cell with the smallest η at which every process that runs anywhere runs, and the one with the largest η if it is
+/// another.
+fn shown_cells<'a>(
+    result: &'a ScenarioResult,
+    shown: &dyn Fn(&ProcessSummary) -> bool,
+) -> [Option<&'a Cell>; 2] {
+    let running = |c: &Cell| c.processes.iter().filter(|p| shown(p)).count();
+    let most = result.cells.iter().map(running).max().unwrap_or(0);
+    let mut cells: Vec<&Cell> = result
+        .cells
+        .iter()
+        .filter(|c| most > 0 && running(c) == most)
+        .collect();
+    cells.sort_by(|a, b| a.eta.total_cmp(&b.eta));
+    let fine = cells.first().copied();
+    [fine, cells.last().copied().filter(|_| cells.len() > 1)]
 }
 
 /// A figure in memory.

@@ -6,29 +6,24 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, Look, QUIET};
-use super::{file_names, function_name, process_name};
-use crate::report::result::{Cell, QuantileBand, ScenarioResult};
+use super::{file_names, function_name, process_name, shown_cells};
+use crate::report::result::{Cell, ProcessSummary, QuantileBand, ScenarioResult};
 
 /// Panels in one figure.
 const MOST_PANELS: usize = 24;
 
-/// One figure a monitored function, at the smallest η that has quantiles.
+/// One figure a monitored function at the smallest η at which all processes run, where the limit shows, and one at the
+/// largest, where the processes differ most.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
-    let has = |cell: &&Cell| {
-        cell.processes
-            .iter()
-            .any(|p| p.quantiles.iter().any(drawable))
-    };
-    let smallest = result
-        .cells
-        .iter()
-        .filter(has)
-        .min_by(|a, b| a.eta.total_cmp(&b.eta));
-    smallest.map_or_else(Vec::new, |cell| sheets_at(result, cell))
+    let shown = |p: &ProcessSummary| p.quantiles.iter().any(drawable);
+    let [fine, coarse] = shown_cells(result, &shown);
+    let fine = fine.map_or_else(Vec::new, |cell| sheets_at(result, cell, "quantiles"));
+    let coarse = coarse.map_or_else(Vec::new, |cell| sheets_at(result, cell, "quantiles_coarse"));
+    fine.into_iter().chain(coarse).collect()
 }
 
-/// One figure a monitored function, at one η.
-pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell) -> Vec<Sheet<'a>> {
+/// One figure a monitored function, at one η; file names begin with `prefix`.
+pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell, prefix: &str) -> Vec<Sheet<'a>> {
     let mut functions: Vec<usize> = cell
         .processes
         .iter()
@@ -41,7 +36,7 @@ pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell) -> Vec<Sheet<'a
         .iter()
         .map(|&f| function_name(result, f))
         .collect();
-    let files = file_names("quantiles", &names);
+    let files = file_names(prefix, &names);
     let sheets = functions
         .iter()
         .zip(files)

@@ -179,7 +179,9 @@ fn every_family_is_drawn_in_three_formats() {
             "limits",
             "exact_ladder",
             "distribution",
+            "distribution_coarse",
             "quantiles",
+            "quantiles_coarse",
             "paths"
         ]
     );
