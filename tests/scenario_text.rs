@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use slowsde::ensemble::Control;
-use slowsde::schedule::Shape;
 use slowsde::scenario::{Overrides, Profile, Scenario, total_work};
+use slowsde::schedule::Shape;
 use std::path::Path;
 
 /// A scenario that uses most keys of the reference; the alternatives replace its parts.
