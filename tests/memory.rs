@@ -58,7 +58,9 @@ fn peak_memory_is_flat() {
         [(20, 10_000), (20, 1_000_000)],
         [(1000, 128), (1_000_000, 128)],
     ] {
-        let base = (0..10).filter_map(|_| measure(small.0, small.1)).last();
+        let base = (0..10)
+            .map(|_| measure(small.0, small.1))
+            .fold(None, |_, peak| peak);
         let (Some(base), Some(now)) = (base, measure(large.0, large.1)) else {
             return;
         };

@@ -855,6 +855,24 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
 
 /// Every schedule of the ladder exists.
 fn check_schedules(scenario: &Scenario, comparisons: &[Comparison]) -> Result<(), Problem> {
+    let shapes = [
+        ("learning_rate", &scenario.learning_rate),
+        ("momentum", &scenario.momentum),
+    ];
+    for (name, shape) in shapes {
+        if let Shape::Warmup { duration, .. } = shape
+            && *duration > scenario.run.horizon
+        {
+            let horizon = scenario.run.horizon;
+            return problem(
+                format!("schedule.{name}.warmup.duration"),
+                format!("is {duration}, but must be at most the horizon {horizon}"),
+            );
+        }
+    }
+    let cycles = shapes
+        .iter()
+        .any(|(_, s)| s.limit(0.0, scenario.run.horizon).is_none());
     let horizon = Horizon::Fast(FastTime(scenario.run.horizon));
     for comparison in comparisons {
         let family = ScheduleFamily {
@@ -863,13 +881,23 @@ fn check_schedules(scenario: &Scenario, comparisons: &[Comparison]) -> Result<()
             alpha: comparison.alpha,
         };
         for &eta in &scenario.run.etas {
-            Schedule::new(&family, eta, horizon).or_else(|e| {
+            let schedule = Schedule::new(&family, eta, horizon).or_else(|e| {
                 let key = match e {
                     ScheduleError::MomentumRange { .. } => "schedule.momentum",
                     _ => "schedule",
                 };
                 problem(key, e.to_string())
             })?;
+            let slowest = schedule.constants().lambda_min * eta.powf(family.alpha);
+            if cycles && slowest < 1e-6 {
+                return problem(
+                    "schedule",
+                    format!(
+                        "changes from step to step for ever, while 1 − β_k falls to {slowest:.1e} at η = {eta} and α = {}: the averaged rates of Eq. (8) then reach over 45/(1 − β) steps; 1 − β must stay above 1e-6",
+                        family.alpha
+                    ),
+                );
+            }
         }
     }
     Ok(())

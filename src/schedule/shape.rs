@@ -63,7 +63,7 @@ pub enum Shape {
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("`{field}` is {value}, but must be {allowed}")]
 pub struct ShapeError {
-    /// The field, with its path: `then.initial`, `values[3]`.
+    /// The field, with its path and entries counted from 1: `then.initial`, `values[3]`.
     pub field: String,
     /// What it is.
     pub value: String,
@@ -340,6 +340,10 @@ impl Shape {
             Shape::Steps { values } => (values.len() as u64 - 1, false),
             Shape::Cycle { .. } => (0, true),
             Shape::Warmup { duration, then, .. } => {
+                if then.is_timed() {
+                    // Past T every shape of time keeps its value at T.
+                    return (past, false);
+                }
                 let (start, cycles) = then.settles(eta, horizon);
                 let shift = first_step(*duration, horizon.unit(eta));
                 (past.max(start.saturating_add(shift)), cycles)
@@ -442,7 +446,7 @@ fn list(values: &[f64]) -> Result<(), ShapeError> {
         });
     }
     for (i, &v) in values.iter().enumerate() {
-        number(&format!("values[{i}]"), v, v >= 0.0, NON_NEGATIVE)?;
+        number(&format!("values[{}]", i + 1), v, v >= 0.0, NON_NEGATIVE)?;
     }
     Ok(())
 }
@@ -451,7 +455,7 @@ fn increasing(field: &str, times: &[f64]) -> Result<(), ShapeError> {
     let mut before = f64::NEG_INFINITY;
     for (i, &t) in times.iter().enumerate() {
         number(
-            &format!("{field}[{i}]"),
+            &format!("{field}[{}]", i + 1),
             t,
             t >= 0.0 && t > before,
             INCREASING,
