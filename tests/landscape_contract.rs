@@ -428,6 +428,9 @@ impl Landscape for WrongSteps {
     fn quadratic_form(&self) -> Option<QuadraticForm> {
         None
     }
+    fn exact_projection(&self, _x: &DVector<f64>) -> Option<DVector<f64>> {
+        None
+    }
 }
 
 #[test]
