@@ -1,5 +1,6 @@
 //! From the tables of a file to checked types: whatever passes here runs without a panic.
 
+use super::landscapes::{landscape, random_point};
 use super::locate::locate;
 use super::raw::*;
 use super::{Comparison, Overrides, ProcessKind, Profile, RunSettings, Scenario};
@@ -54,12 +55,12 @@ pub enum ScenarioError {
 }
 
 /// What is wrong with which key.
-struct Problem {
+pub(super) struct Problem {
     key: String,
     message: String,
 }
 
-fn problem<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, Problem> {
+pub(super) fn problem<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, Problem> {
     Err(Problem {
         key: key.into(),
         message: message.into(),
@@ -238,6 +239,15 @@ fn check(
     let x0 = match raw.start.x0 {
         RawPoint::At(x) => x,
         RawPoint::Everywhere(v) => vec![v; d],
+        RawPoint::Random { scale, seed } => {
+            require(
+                "start.x0.random.scale",
+                scale,
+                scale > 0.0,
+                "a finite number > 0",
+            )?;
+            random_point(d, scale, seed)
+        }
     };
     vector("start.x0.at", &x0, d)?;
     let m0 = match raw.start.m0 {
@@ -314,7 +324,7 @@ fn vector(key: &str, v: &[f64], d: usize) -> Result<(), Problem> {
     }
 }
 
-fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
+pub(super) fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
     let columns = rows.first().map_or(0, Vec::len);
     if columns == 0 {
         return problem(key, "is empty, but must be a list of rows of numbers");
@@ -336,94 +346,13 @@ fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
     Ok(DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]))
 }
 
-fn landscape(raw: &RawLandscape, folder: &Path) -> Result<Arc<dyn Landscape>, Problem> {
-    Ok(match raw {
-        RawLandscape::Quadratic {
-            spectrum,
-            matrix: a,
-            center,
-        } => {
-            let key = "landscape.quadratic";
-            let quadratic = match (spectrum, a) {
-                (Some(s), None) => Quadratic::from_spectrum(s)
-                    .or_else(|e| problem(format!("{key}.spectrum"), e.to_string()))?,
-                (None, Some(rows)) => {
-                    let key = format!("{key}.matrix");
-                    Quadratic::from_matrix(matrix(&key, rows)?)
-                        .or_else(|e| problem(key, e.to_string()))?
-                }
-                _ => return problem(key, "needs exactly one of `spectrum` and `matrix`"),
-            };
-            match center {
-                Some(c) => Arc::new(
-                    quadratic
-                        .with_center(c.clone())
-                        .or_else(|e| problem(format!("{key}.center"), e.to_string()))?,
-                ),
-                None => Arc::new(quadratic),
-            }
-        }
-        RawLandscape::DoubleWell {
-            dimension,
-            curvature,
-        } => Arc::new(
-            DoubleWell::new(dimension.unwrap_or(1), curvature.unwrap_or(1.0))
-                .or_else(|e| problem("landscape.double_well", e.to_string()))?,
-        ),
-        RawLandscape::Hyperbola {} => Arc::new(Hyperbola),
-        RawLandscape::Regression {
-            loss,
-            file,
-            target,
-            features,
-            standardize,
-            standardize_target,
-            intercept,
-            rows,
-            ridge,
-        } => {
-            let key = "landscape.regression";
-            let options = DataOptions {
-                target: target.clone(),
-                features: features.clone(),
-                standardize: *standardize,
-                standardize_target: *standardize_target,
-                intercept: *intercept,
-                rows: *rows,
-            };
-            let data = DataSet::read(folder.join(file), options)
-                .or_else(|e| problem(key, e.to_string()))?;
-            let loss = match loss {
-                RawLoss::LeastSquares => RegressionLoss::LeastSquares,
-                RawLoss::Logistic => RegressionLoss::Logistic,
-            };
-            Arc::new(
-                data.into_regression(loss, *ridge)
-                    .or_else(|e| problem(key, e.to_string()))?,
-            )
-        }
-        RawLandscape::LinearRegression {
-            inputs,
-            targets,
-            ridge,
-        } => {
-            let key = "landscape.linear_regression";
-            let rows = matrix(&format!("{key}.inputs"), inputs)?;
-            Arc::new(
-                Regression::new(rows, targets.clone(), RegressionLoss::LeastSquares, *ridge)
-                    .or_else(|e| problem(key, e.to_string()))?,
-            )
-        }
-    })
-}
-
 fn noise(raw: &RawNoise, landscape: &Arc<dyn Landscape>) -> Result<Arc<dyn Noise>, Problem> {
     let batch = |key: &str, size: usize| -> Result<Minibatch, Problem> {
         if size == 0 {
             return problem(key, "is 0, but a batch needs at least one sample");
         }
         Minibatch::new(landscape.clone(), size).map_or_else(
-            || problem(key, "needs a landscape that averages over samples: `regression` or `linear_regression`"),
+            || problem(key, "needs a landscape that averages over samples: `regression`, `linear_regression`, `diagonal_network`, `matrix_sensing` or `two_layer_network`"),
             Ok,
         )
     };
@@ -467,7 +396,7 @@ fn noise(raw: &RawNoise, landscape: &Arc<dyn Landscape>) -> Result<Arc<dyn Noise
                 None => {
                     return problem(
                         "noise.label",
-                        "needs a landscape that averages squared losses: `regression` with loss = \"least_squares\", or `linear_regression`",
+                        "needs a landscape that averages squared losses: `regression` with loss = \"least_squares\", `linear_regression`, `diagonal_network`, `matrix_sensing` or `two_layer_network`",
                     );
                 }
             }

@@ -2,6 +2,7 @@
 
 mod check;
 mod exact;
+mod landscapes;
 mod locate;
 mod raw;
 mod run;
