@@ -257,7 +257,11 @@ fn two_layer_network_on_diabetes() -> Outcome {
     let network = diabetes(20, 8)?;
     let x = network.model().random_parameters(1.0, 3);
     assert_eq!(x.len(), 96);
-    check_network("diabetes network, d = 96", &network, &[x.clone()])?;
+    check_network(
+        "diabetes network, d = 96",
+        &network,
+        std::slice::from_ref(&x),
+    )?;
 
     let network = diabetes(12, 16)?;
     let x = network.model().random_parameters(1.0, 3);
