@@ -13,8 +13,8 @@ use nalgebra::DMatrix;
 /// ∂_{ac}∂_{be} L = R_ab δ_ce + δ_ab G_ce + u_ae u_bc; for a symmetric C (indices (a,c) as in x)
 /// ∂²(∇L)\[C\]_ac = 2 Σ_be (C_{bc,ae} u_be + C_{bc,be} u_ae + C_{ae,be} u_bc). Gradient O(n²k), contraction O(d²).
 ///
-/// Σ = cI is a noise with drift along Γ only by its curvature: L is invariant under U → UQ, so that all points of Γ are
-/// equally flat. UᵀU̇ − U̇ᵀU = 0 along the gradient flow. No closed form of Φ.
+/// L and Σ = cI are invariant under U → UQ: all points of Γ are equally flat. UᵀU̇ is symmetric along the gradient flow. No
+/// closed form of Φ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatrixFactorization {
     rows: usize,

@@ -29,7 +29,7 @@ impl GramMatrix {
 /// Γ is the set of U whose Gram matrix UUᵀ agrees with all measurements. It contains with U its orbit UQ under the
 /// rotations; U has nk − k(k−1)/2 degrees of freedom beside them. With fewer measurements than that and Aᵢ in general
 /// position, ∇²L has rank m on Γ near points where U has full column rank, and dim Γ = d − m; label noise chooses among
-/// them. With more measurements Γ is the orbit of the truth alone, and k must equal its rank for ∇²L to have constant
+/// them. With at least as many, Γ is near the truth its orbit alone, and k must equal its rank for ∇²L to have constant
 /// rank. No closed form of Φ.
 pub type MatrixSensing = SquaredLoss<GramMatrix>;
 
