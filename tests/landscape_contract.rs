@@ -5,8 +5,8 @@ mod contract;
 use contract::{check_contract, check_outputs, check_steps, points};
 use nalgebra::{DMatrix, DVector};
 use slowsde::landscape::{
-    Coefficients, DataOptions, DataSet, DoubleWell, FiniteSum, Formula, Hyperbola, Jet, Landscape,
-    Quadratic, QuadraticForm, Regression, RegressionLoss,
+    Activation, Coefficients, DataOptions, DataSet, DoubleWell, FiniteSum, Formula, Hyperbola, Jet,
+    Landscape, Quadratic, QuadraticForm, Regression, RegressionLoss, TwoLayerNetwork,
 };
 use slowsde::real::{Lanes, Real};
 use std::error::Error;
@@ -356,6 +356,20 @@ fn wrong_sample_views_are_refused() -> Outcome {
             assert_refused(random_regression(12, 3, loss, 0.1)?, fault, expected);
         }
     }
+    // A model that is not linear in its parameters.
+    for (fault, expected) in [
+        (LaneMixing, "mean of all single-sample gradients"),
+        (StateMixing, "another point in every lane, lane 1"),
+        (BatchSum, "minibatch of 5"),
+        (CovarianceUncentred, "covariance of the sample gradients"),
+        (ThirdHalved, "third contraction: entry 0"),
+        (HessianSkew, "Hessian against its transpose"),
+    ] {
+        let inputs = DMatrix::from_vec(6, 2, points(8, 1, 12, 1.5).remove(0));
+        let targets = points(9, 1, 6, 1.0).remove(0);
+        let network = TwoLayerNetwork::new(&inputs, targets, 2, Activation::Tanh)?;
+        assert_refused(network, fault, expected);
+    }
     let inner = random_regression(12, 3, RegressionLoss::Logistic, 0.0)?;
     let design = inner.design();
     let output = |x: &[f64], i: usize| design.row(i).iter().zip(x).map(|(a, x)| a * x).sum();
@@ -426,6 +440,9 @@ impl Landscape for WrongSteps {
         None
     }
     fn quadratic_form(&self) -> Option<QuadraticForm> {
+        None
+    }
+    fn exact_projection(&self, _x: &DVector<f64>) -> Option<DVector<f64>> {
         None
     }
 }

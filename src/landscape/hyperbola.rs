@@ -2,9 +2,12 @@
 
 use super::Formula;
 use crate::real::Real;
+use nalgebra::DVector;
 
-/// L(x, y) = ½(xy − 1)², d = 2. Its minimizers form the hyperbola xy = 1 (theory: Sec. 5; the gradient flow conserves
-/// x² − y²). ∇L = (xy − 1)(y, x).
+/// L(x, y) = ½(xy − 1)², d = 2. Γ = {xy = 1}, two branches; on it ∇²L = (y, x)(y, x)ᵀ: rank 1. ∇L = (xy − 1)(y, x).
+///
+/// **Closed form of Φ** (theory: Sec. 6, closed form 5). The gradient flow conserves x² − y², and the sign of x + y (the
+/// line x + y = 0 runs into the saddle at the origin): Φ = ±(eˢ, e⁻ˢ) with s = ½ asinh((x² − y²)/2).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hyperbola;
 
@@ -44,5 +47,17 @@ impl Formula for Hyperbola {
         let off = m[1] + m[2];
         out[0] = two * (y * off + x * m[3]);
         out[1] = two * (y * m[0] + x * off);
+    }
+
+    /// Everywhere but on the line x + y = 0.
+    fn exact_projection(&self, p: &DVector<f64>) -> Option<DVector<f64>> {
+        let (sum, difference) = (p[0] + p[1], p[0] - p[1]);
+        if sum == 0.0 {
+            return None;
+        }
+        // The product of sum and difference keeps the digits that x² − y² would lose.
+        let s = 0.5 * (0.5 * sum * difference).asinh();
+        let end = [s.exp().copysign(sum), (-s).exp().copysign(sum)];
+        Some(DVector::from_column_slice(&end))
     }
 }

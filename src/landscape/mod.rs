@@ -7,19 +7,35 @@
 mod data;
 mod data_error;
 mod dense;
+mod diagonal_network;
 mod double_well;
+mod ellipse;
 mod finite_sum;
 mod hyperbola;
+mod matrix_factorization;
+mod matrix_sensing;
 mod quadratic;
 mod regression;
+mod sphere;
+mod squared_loss;
+mod two_layer_network;
+mod valley;
 
 pub use data::{DataOptions, DataSet};
 pub use data_error::DataError;
+pub use diagonal_network::{DesignLaw, DiagonalNetwork, SquaredParameters};
 pub use double_well::DoubleWell;
+pub use ellipse::Ellipse;
 pub use finite_sum::FiniteSum;
 pub use hyperbola::Hyperbola;
+pub use matrix_factorization::MatrixFactorization;
+pub use matrix_sensing::{GramMatrix, MatrixSensing};
 pub use quadratic::{Quadratic, QuadraticForm};
 pub use regression::{Regression, RegressionLoss};
+pub use sphere::Sphere;
+pub use squared_loss::{Model, SquaredLoss};
+pub use two_layer_network::{Activation, HiddenLayer, TwoLayerNetwork};
+pub use valley::{Steepness, Valley};
 
 use crate::real::{LANES, Lanes, Real};
 use nalgebra::{DMatrix, DVector};
@@ -27,7 +43,8 @@ use nalgebra::{DMatrix, DVector};
 /// A loss and its derivatives, written once for every number type.
 ///
 /// Shapes: `x`, gradients and contractions have length d = [`dimension`](Formula::dimension); matrices are d × d, row by
-/// row, symmetric. Outputs are overwritten. Nothing may allocate or panic for finite `x`.
+/// row, symmetric. Outputs are overwritten. Nothing may panic for finite `x`. `value` and `gradient` run in hot loops and must
+/// not allocate; `hessian` and `third_contraction` may take scratch memory that is small beside their d² outputs and inputs.
 pub trait Formula: Send + Sync {
     /// The number of parameters d ≥ 1.
     fn dimension(&self) -> usize;
@@ -51,6 +68,12 @@ pub trait Formula: Send + Sync {
 
     /// A and x* for losses ½(x−x*)ᵀA(x−x*) + c: exact moments exist for them.
     fn quadratic_form(&self) -> Option<QuadraticForm> {
+        None
+    }
+
+    /// Φ(x) = lim φ(x, t), the end of the gradient flow φ̇ = −∇L(φ) from x (theory: Sec. 5), where a closed form exists and
+    /// the flow from x ends on Γ.
+    fn exact_projection(&self, _x: &DVector<f64>) -> Option<DVector<f64>> {
         None
     }
 }
@@ -121,6 +144,30 @@ pub enum LandscapeError {
         expected: usize,
         /// The length given.
         found: usize,
+    },
+    /// A model that cannot fit every sample exactly has no manifold of minimizers.
+    #[error(
+        "{samples} samples for {freedom} {what}: needs fewer samples, so that the minimizers form a manifold"
+    )]
+    NotOverparametrised {
+        /// What the samples are compared with.
+        what: &'static str,
+        /// n.
+        samples: usize,
+        /// The number that n must stay below.
+        freedom: usize,
+    },
+    /// Columns that depend on each other.
+    #[error(
+        "{what} must have full column rank: its smallest singular value is {smallest:e}, its largest {largest:e}"
+    )]
+    RankDeficient {
+        /// The matrix.
+        what: &'static str,
+        /// Its smallest singular value.
+        smallest: f64,
+        /// Its largest singular value.
+        largest: f64,
     },
     /// Logistic regression classifies into two classes.
     #[error("target {sample} (counted from 1) is {value}: logistic regression allows only 0 and 1")]
@@ -214,6 +261,9 @@ pub trait Landscape: Send + Sync {
 
     /// See [`Formula::quadratic_form`].
     fn quadratic_form(&self) -> Option<QuadraticForm>;
+
+    /// See [`Formula::exact_projection`].
+    fn exact_projection(&self, x: &DVector<f64>) -> Option<DVector<f64>>;
 }
 
 /// L, ∇L and ∇²L at one point.
@@ -307,6 +357,10 @@ impl<F: Formula> Landscape for F {
 
     fn quadratic_form(&self) -> Option<QuadraticForm> {
         Formula::quadratic_form(self)
+    }
+
+    fn exact_projection(&self, x: &DVector<f64>) -> Option<DVector<f64>> {
+        Formula::exact_projection(self, x)
     }
 }
 

@@ -1,17 +1,18 @@
 //! From the tables of a file to checked types: whatever passes here runs without a panic.
 
+use super::landscapes::{landscape, random_point};
 use super::locate::locate;
+use super::noises::noise;
 use super::raw::*;
+use super::settings::{check_alphas, run_settings};
 use super::syntax::syntax_error;
-use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, RunSettings, Scenario};
+use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, Scenario};
 use crate::clocks::FastTime;
-use crate::ensemble::{InitialMomentum, Region, TestFunction};
-use crate::landscape::*;
+use crate::ensemble::{InitialMomentum, Region};
 use crate::oracle::*;
 use crate::schedule::{Dampening, Horizon, Schedule, ScheduleError, ScheduleFamily, Shape};
 use nalgebra::DMatrix;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A scenario that cannot be run, and where the mistake is.
 #[derive(Debug, thiserror::Error)]
@@ -65,15 +66,15 @@ pub enum ScenarioError {
 }
 
 /// Samples of a batch and parameters of a double well: a slip of the keyboard must not eat the memory.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 
 /// What is wrong with which key.
-struct Problem {
+pub(super) struct Problem {
     key: String,
     message: String,
 }
 
-fn problem<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, Problem> {
+pub(super) fn problem<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, Problem> {
     Err(Problem {
         key: key.into(),
         message: message.into(),
@@ -81,7 +82,7 @@ fn problem<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, P
 }
 
 /// Requires a condition on a number.
-fn require(key: &str, value: f64, good: bool, allowed: &str) -> Result<(), Problem> {
+pub(super) fn require(key: &str, value: f64, good: bool, allowed: &str) -> Result<(), Problem> {
     if good && value.is_finite() {
         Ok(())
     } else {
@@ -268,6 +269,15 @@ fn check(
     let x0 = match raw.start.x0 {
         RawPoint::At(x) => x,
         RawPoint::Everywhere(v) => vec![v; d],
+        RawPoint::Random { scale, seed } => {
+            require(
+                "start.x0.random.scale",
+                scale,
+                scale > 0.0,
+                "a finite number > 0",
+            )?;
+            random_point(d, scale, seed)
+        }
     };
     vector("start.x0.at", &x0, d)?;
     let m0 = match raw.start.m0 {
@@ -325,7 +335,7 @@ fn check(
     })
 }
 
-fn vector(key: &str, v: &[f64], d: usize) -> Result<(), Problem> {
+pub(super) fn vector(key: &str, v: &[f64], d: usize) -> Result<(), Problem> {
     if v.len() != d {
         return problem(
             key,
@@ -344,7 +354,7 @@ fn vector(key: &str, v: &[f64], d: usize) -> Result<(), Problem> {
     }
 }
 
-fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
+pub(super) fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
     let columns = rows.first().map_or(0, Vec::len);
     if columns == 0 {
         return problem(key, "is empty, but must be a list of rows of numbers");
@@ -364,209 +374,6 @@ fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Problem> {
         }
     }
     Ok(DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]))
-}
-
-fn landscape(raw: &RawLandscape, data: DataFolder<'_>) -> Result<Arc<dyn Landscape>, Problem> {
-    Ok(match raw {
-        RawLandscape::Quadratic {
-            spectrum,
-            matrix: a,
-            center,
-        } => {
-            let key = "landscape.quadratic";
-            let quadratic = match (spectrum, a) {
-                (Some(s), None) => Quadratic::from_spectrum(s)
-                    .or_else(|e| problem(format!("{key}.spectrum"), e.to_string()))?,
-                (None, Some(rows)) => {
-                    let key = format!("{key}.matrix");
-                    Quadratic::from_matrix(matrix(&key, rows)?)
-                        .or_else(|e| problem(key, e.to_string()))?
-                }
-                _ => return problem(key, "needs exactly one of `spectrum` and `matrix`"),
-            };
-            match center {
-                Some(c) => Arc::new(
-                    quadratic
-                        .with_center(c.clone())
-                        .or_else(|e| problem(format!("{key}.center"), e.to_string()))?,
-                ),
-                None => Arc::new(quadratic),
-            }
-        }
-        RawLandscape::DoubleWell {
-            dimension,
-            curvature,
-        } if dimension.is_some_and(|d| d > MOST) => {
-            return problem(
-                "landscape.double_well.dimension",
-                format!("is more than {MOST}, the largest that is allowed"),
-            );
-        }
-        RawLandscape::DoubleWell {
-            dimension,
-            curvature,
-        } => Arc::new(
-            DoubleWell::new(dimension.unwrap_or(1), curvature.unwrap_or(1.0))
-                .or_else(|e| problem("landscape.double_well", e.to_string()))?,
-        ),
-        RawLandscape::Hyperbola {} => Arc::new(Hyperbola),
-        RawLandscape::Regression {
-            loss,
-            file,
-            target,
-            features,
-            standardize,
-            standardize_target,
-            intercept,
-            rows,
-            ridge,
-        } => {
-            let key = "landscape.regression";
-            let options = DataOptions {
-                target: target.clone(),
-                features: features.clone(),
-                standardize: *standardize,
-                standardize_target: *standardize_target,
-                intercept: *intercept,
-                rows: *rows,
-            };
-            let data = data
-                .read(file, options)
-                .or_else(|e| problem(key, e.to_string()))?;
-            let loss = match loss {
-                RawLoss::LeastSquares => RegressionLoss::LeastSquares,
-                RawLoss::Logistic => RegressionLoss::Logistic,
-            };
-            Arc::new(
-                data.into_regression(loss, *ridge)
-                    .or_else(|e| problem(key, e.to_string()))?,
-            )
-        }
-        RawLandscape::LinearRegression {
-            inputs,
-            targets,
-            ridge,
-        } => {
-            let key = "landscape.linear_regression";
-            let rows = matrix(&format!("{key}.inputs"), inputs)?;
-            Arc::new(
-                Regression::new(rows, targets.clone(), RegressionLoss::LeastSquares, *ridge)
-                    .or_else(|e| problem(key, e.to_string()))?,
-            )
-        }
-    })
-}
-
-fn noise(raw: &RawNoise, landscape: &Arc<dyn Landscape>) -> Result<Arc<dyn Noise>, Problem> {
-    let batch = |key: &str, size: usize| -> Result<Minibatch, Problem> {
-        if !(1..=MOST).contains(&size) {
-            return problem(
-                key,
-                format!("is {size}, but must be a whole number from 1 to {MOST}"),
-            );
-        }
-        Minibatch::new(landscape.clone(), size).map_or_else(
-            || problem(key, "needs a landscape that averages over samples: `regression` or `linear_regression`"),
-            Ok,
-        )
-    };
-    Ok(match raw {
-        RawNoise::Gaussian {
-            factor: RawFactor::Minibatch(size),
-        } => Arc::new(batch("noise.gaussian.factor.minibatch", *size)?.gaussian()),
-        RawNoise::Gaussian { factor } => {
-            factor_noise("gaussian", factor, EntryLaw::Gaussian, landscape)?
-        }
-        RawNoise::Rademacher { factor } => {
-            factor_noise("rademacher", factor, EntryLaw::Rademacher, landscape)?
-        }
-        RawNoise::Student { freedom, factor } => {
-            require(
-                "noise.student.freedom",
-                *freedom,
-                *freedom > 2.0,
-                "a finite number above 2, so that the variance exists",
-            )?;
-            factor_noise(
-                "student",
-                factor,
-                EntryLaw::Student { freedom: *freedom },
-                landscape,
-            )?
-        }
-        RawNoise::Label { deviation, law } => {
-            require(
-                "noise.label.deviation",
-                *deviation,
-                *deviation >= 0.0,
-                "a finite number ≥ 0",
-            )?;
-            let law = match law {
-                RawLabelLaw::Gaussian => EntryLaw::Gaussian,
-                RawLabelLaw::Rademacher => EntryLaw::Rademacher,
-            };
-            match LabelNoise::new(landscape.clone(), *deviation, law) {
-                Some(noise) => Arc::new(noise),
-                None => {
-                    return problem(
-                        "noise.label",
-                        "needs a landscape that averages squared losses: `regression` with loss = \"least_squares\", or `linear_regression`",
-                    );
-                }
-            }
-        }
-        RawNoise::Minibatch { size } => Arc::new(batch("noise.minibatch.size", *size)?),
-    })
-}
-
-fn factor_noise(
-    law_name: &str,
-    raw: &RawFactor,
-    law: EntryLaw,
-    landscape: &Arc<dyn Landscape>,
-) -> Result<Arc<dyn Noise>, Problem> {
-    let key = format!("noise.{law_name}.factor");
-    let d = landscape.dimension();
-    let scale =
-        |name: &str, s: f64| require(&format!("{key}.{name}"), s, s >= 0.0, "a finite number ≥ 0");
-    let factor = match raw {
-        RawFactor::Isotropic(s) => {
-            scale("isotropic", *s)?;
-            Factor::Isotropic(*s)
-        }
-        RawFactor::Diagonal(s) => {
-            vector(&format!("{key}.diagonal"), s, d)?;
-            Factor::Diagonal(s.clone())
-        }
-        RawFactor::Matrix(rows) => {
-            let m = matrix(&format!("{key}.matrix"), rows)?;
-            if m.nrows() != d {
-                return problem(
-                    format!("{key}.matrix"),
-                    format!(
-                        "has {} rows, but the landscape has {d} parameters",
-                        m.nrows()
-                    ),
-                );
-            }
-            Factor::Matrix(m)
-        }
-        RawFactor::Multiplicative(s) => {
-            scale("multiplicative", *s)?;
-            Factor::Multiplicative(*s)
-        }
-        RawFactor::Growing(s) => {
-            scale("growing", *s)?;
-            Factor::Growing(*s)
-        }
-        RawFactor::Minibatch(_) => {
-            return problem(
-                key,
-                "`minibatch` is a factor of Gaussian noise only: use [noise.gaussian] or [noise.minibatch]",
-            );
-        }
-    };
-    Ok(Arc::new(FactorNoise::new(factor, law, d)))
 }
 
 fn region(raw: RawRegion, x0: &[f64]) -> Result<Region, Problem> {
@@ -618,182 +425,6 @@ fn shape(raw: &RawShape, key: &str) -> Result<Shape, Problem> {
         RawShape::Cycle(values) => Shape::cycle(values.clone()),
     };
     result.or_else(|e| problem(key, e.to_string()))
-}
-
-fn run_settings(
-    raw: RawRun,
-    profile: Profile,
-    d: usize,
-    deterministic: bool,
-) -> Result<RunSettings, Problem> {
-    let defaults = profile.defaults();
-    let Some(horizon) = raw.horizon else {
-        return problem(
-            "run.horizon",
-            "is missing: the horizon T in fast time t = kη",
-        );
-    };
-    require("run.horizon", horizon, horizon > 0.0, "a finite time > 0")?;
-    let eta_max = raw.eta_max.unwrap_or(1.0 / 16.0);
-    require(
-        "run.eta_max",
-        eta_max,
-        eta_max > 0.0 && eta_max <= horizon,
-        "above 0 and at most the horizon",
-    )?;
-    let count = |key: &str, value: usize, low: usize, high: usize| -> Result<usize, Problem> {
-        if (low..=high).contains(&value) {
-            Ok(value)
-        } else {
-            problem(
-                key,
-                format!("is {value}, but must be a whole number from {low} to {high}"),
-            )
-        }
-    };
-    let etas = count("run.etas", raw.etas.unwrap_or(defaults.etas), 1, 24)?;
-    let smallest = eta_max * (1.0 - etas as f64).exp2();
-    if horizon / smallest > 1e9 {
-        return problem(
-            "run.etas",
-            format!(
-                "is {etas}: the smallest η would be {smallest:.3e} and take {:.1e} steps; at most 1e9 are allowed",
-                horizon / smallest
-            ),
-        );
-    }
-    let sde_etas = count(
-        "run.sde_etas",
-        raw.sde_etas
-            .unwrap_or(etas.min(defaults.sde_etas))
-            .min(etas),
-        0,
-        etas,
-    )?;
-    let alphas = raw.alphas.unwrap_or_else(|| vec![0.0]);
-    check_alphas("run.alphas", &alphas)?;
-    let paths = raw.paths.unwrap_or(defaults.paths);
-    let max_paths = raw
-        .max_paths
-        .unwrap_or(defaults.max_paths.max(paths))
-        .max(paths);
-    for (key, value) in [("run.paths", paths), ("run.max_paths", max_paths)] {
-        if !(1..=1_000_000_000_000).contains(&value) {
-            return problem(
-                key,
-                format!("is {value}, but must be a whole number from 1 to 10¹²"),
-            );
-        }
-    }
-    let times = count("run.times", raw.times.unwrap_or(8), 1, 256)?;
-    let early_times = count("run.early_times", raw.early_times.unwrap_or(8), 0, 256)?;
-    let substeps = count("run.substeps", raw.substeps.unwrap_or(8), 1, 4096)?;
-    let functions = match &raw.functions {
-        None => TestFunction::default_panel(d),
-        Some(names) if names.is_empty() => {
-            return problem("run.functions", "is empty: name at least one test function");
-        }
-        Some(names) => parse_functions("run.functions", names, d)?,
-    };
-    let monitored = match &raw.monitored {
-        None => [TestFunction::Coordinate(0), TestFunction::Loss]
-            .into_iter()
-            .filter_map(|f| functions.iter().position(|g| *g == f))
-            .collect(),
-        Some(names) => {
-            let wanted = parse_functions("run.monitored", names, d)?;
-            let find = |(i, f): (usize, &TestFunction)| {
-                functions.iter().position(|g| g == f).map_or_else(
-                    || {
-                        problem(
-                            format!("run.monitored[{}]", i + 1),
-                            format!("`{f}` is not among the test functions of the run"),
-                        )
-                    },
-                    Ok,
-                )
-            };
-            wanted
-                .iter()
-                .enumerate()
-                .map(find)
-                .collect::<Result<_, _>>()?
-        }
-    };
-    let level = raw.level.unwrap_or(0.99);
-    require(
-        "run.level",
-        level,
-        level > 0.5 && level < 1.0,
-        "above 0.5 and below 1",
-    )?;
-    let tolerance = raw.tolerance.unwrap_or(defaults.tolerance);
-    require(
-        "run.tolerance",
-        tolerance,
-        tolerance > 0.0 && tolerance < 1.0,
-        "above 0 and below 1",
-    )?;
-    let negligible = raw.negligible.unwrap_or(0.002);
-    require(
-        "run.negligible",
-        negligible,
-        negligible >= 0.0 && negligible < tolerance,
-        "at least 0 and below the tolerance",
-    )?;
-    Ok(RunSettings {
-        horizon,
-        alphas,
-        etas: (0..etas).map(|i| eta_max * (-(i as f64)).exp2()).collect(),
-        sde_etas,
-        // Without noise all paths are the same one.
-        paths: if deterministic { 1 } else { paths },
-        max_paths: if deterministic { 1 } else { max_paths },
-        times,
-        early_times,
-        substeps,
-        functions,
-        monitored,
-        level,
-        tolerance,
-        negligible,
-        seed: raw.seed.unwrap_or(1),
-    })
-}
-
-fn check_alphas(key: &str, alphas: &[f64]) -> Result<(), Problem> {
-    if alphas.is_empty() {
-        return problem(key, "is empty: name at least one momentum index α");
-    }
-    for (i, &a) in alphas.iter().enumerate() {
-        require(
-            &format!("{key}[{}]", i + 1),
-            a,
-            (0.0..=4.0).contains(&a),
-            "from 0 to 4",
-        )?;
-    }
-    Ok(())
-}
-
-fn parse_functions(key: &str, names: &[String], d: usize) -> Result<Vec<TestFunction>, Problem> {
-    let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
-        let key = format!("{key}[{}]", i + 1);
-        let f: TestFunction = name
-            .parse()
-            .or_else(|e| problem(&key, format!("`{name}` is {e}")))?;
-        match f.last_coordinate() {
-            Some(c) if c >= d => problem(
-                key,
-                format!(
-                    "`{name}` asks for coordinate {}, but the landscape has {d}",
-                    c + 1
-                ),
-            ),
-            _ => Ok(f),
-        }
-    };
-    names.iter().enumerate().map(parse).collect()
 }
 
 fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison>, Problem> {

@@ -2,9 +2,12 @@
 
 mod check;
 mod exact;
+mod landscapes;
 mod locate;
+mod noises;
 mod raw;
 mod run;
+mod settings;
 mod source;
 mod summary;
 mod syntax;

@@ -98,6 +98,111 @@ pub enum RawLandscape {
         #[serde(default)]
         ridge: f64,
     },
+    /// ½a(u)v².
+    Valley {
+        /// a.
+        steepness: RawSteepness,
+    },
+    /// ¼(‖x‖²−1)².
+    Sphere {
+        /// d ≥ 2.
+        dimension: usize,
+    },
+    /// ¼(Σ(xᵢ/aᵢ)²−1)².
+    Ellipse {
+        /// aᵢ.
+        semi_axes: Vec<f64>,
+    },
+    /// Least squares of ⟨a, u⊙u − w⊙w⟩, on inline data or on a random sparse problem.
+    DiagonalNetwork {
+        /// Inputs, one row a sample.
+        inputs: Option<Vec<Vec<f64>>>,
+        /// Targets.
+        targets: Option<Vec<f64>>,
+        /// Instead of inputs and targets.
+        sparse: Option<RawSparse>,
+    },
+    /// ¼‖UUᵀ − BBᵀ‖².
+    MatrixFactorization {
+        /// B, row by row.
+        factor: Vec<Vec<f64>>,
+    },
+    /// Least squares of ⟨A, UUᵀ⟩ on random measurements.
+    MatrixSensing {
+        /// n.
+        size: usize,
+        /// Columns k of U; the rank if absent.
+        columns: Option<usize>,
+        /// Rank of the matrix that is measured.
+        rank: usize,
+        /// Number of measurements.
+        samples: usize,
+        /// Of the measurements and of the matrix.
+        seed: u64,
+    },
+    /// Least squares of Σⱼ cⱼφ(wⱼᵀz + bⱼ) on a CSV file.
+    TwoLayerNetwork {
+        /// The CSV file, relative to the scenario file.
+        file: String,
+        /// Target column.
+        target: String,
+        /// Feature columns; all others if absent.
+        features: Option<Vec<String>>,
+        /// Features to mean 0 and variance 1.
+        #[serde(default = "yes")]
+        standardize: bool,
+        /// Targets to mean 0 and variance 1.
+        #[serde(default)]
+        standardize_target: bool,
+        /// Rows from the top of the file; all if absent.
+        rows: Option<usize>,
+        /// Hidden units.
+        units: usize,
+        /// φ.
+        activation: RawActivation,
+    },
+}
+
+/// The walls of a valley.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawSteepness {
+    /// e^{κu²}.
+    Exponential { kappa: f64 },
+    /// 1 + u².
+    Quadratic {},
+}
+
+/// A random problem with a sparse truth.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSparse {
+    /// p.
+    pub features: usize,
+    /// n < p.
+    pub samples: usize,
+    /// Entries of the truth that are not zero.
+    pub support: usize,
+    /// The law of the entries of the design matrix.
+    pub design: RawDesign,
+    /// Of design and truth.
+    pub seed: u64,
+}
+
+/// The law of the entries of a design matrix.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawDesign {
+    Gaussian,
+    Rademacher,
+}
+
+/// The activation of hidden units.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawActivation {
+    Tanh,
+    Softplus,
 }
 
 fn yes() -> bool {
@@ -188,12 +293,13 @@ pub struct RawStart {
     pub m0: RawMomentum,
 }
 
-/// x_0 as a list, or the same number in every coordinate.
+/// x_0 as a list, the same number in every coordinate, or independent normals from a seed of their own.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawPoint {
     At(Vec<f64>),
     Everywhere(f64),
+    Random { scale: f64, seed: u64 },
 }
 
 /// The law of m_0.

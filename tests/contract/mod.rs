@@ -5,6 +5,8 @@
 //! except model outputs, which only the caller of [`check_outputs`] knows.
 #![allow(dead_code)] // Each test binary uses its own part.
 
+pub mod projection;
+
 use num_dual::{Dual64, DualNum};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};

@@ -1,0 +1,182 @@
+//! The `run` table of a scenario, from what is written to what is run.
+
+use super::check::{Problem, problem, require};
+use super::raw::*;
+use super::{Profile, RunSettings};
+use crate::ensemble::TestFunction;
+
+pub(super) fn run_settings(
+    raw: RawRun,
+    profile: Profile,
+    d: usize,
+    deterministic: bool,
+) -> Result<RunSettings, Problem> {
+    let defaults = profile.defaults();
+    let Some(horizon) = raw.horizon else {
+        return problem(
+            "run.horizon",
+            "is missing: the horizon T in fast time t = kη",
+        );
+    };
+    require("run.horizon", horizon, horizon > 0.0, "a finite time > 0")?;
+    let eta_max = raw.eta_max.unwrap_or(1.0 / 16.0);
+    require(
+        "run.eta_max",
+        eta_max,
+        eta_max > 0.0 && eta_max <= horizon,
+        "above 0 and at most the horizon",
+    )?;
+    let count = |key: &str, value: usize, low: usize, high: usize| -> Result<usize, Problem> {
+        if (low..=high).contains(&value) {
+            Ok(value)
+        } else {
+            problem(
+                key,
+                format!("is {value}, but must be a whole number from {low} to {high}"),
+            )
+        }
+    };
+    let etas = count("run.etas", raw.etas.unwrap_or(defaults.etas), 1, 24)?;
+    let smallest = eta_max * (1.0 - etas as f64).exp2();
+    if horizon / smallest > 1e9 {
+        return problem(
+            "run.etas",
+            format!(
+                "is {etas}: the smallest η would be {smallest:.3e} and take {:.1e} steps; at most 1e9 are allowed",
+                horizon / smallest
+            ),
+        );
+    }
+    let sde_etas = count(
+        "run.sde_etas",
+        raw.sde_etas
+            .unwrap_or(etas.min(defaults.sde_etas))
+            .min(etas),
+        0,
+        etas,
+    )?;
+    let alphas = raw.alphas.unwrap_or_else(|| vec![0.0]);
+    check_alphas("run.alphas", &alphas)?;
+    let paths = raw.paths.unwrap_or(defaults.paths);
+    let max_paths = raw
+        .max_paths
+        .unwrap_or(defaults.max_paths.max(paths))
+        .max(paths);
+    for (key, value) in [("run.paths", paths), ("run.max_paths", max_paths)] {
+        if !(1..=1_000_000_000_000).contains(&value) {
+            return problem(
+                key,
+                format!("is {value}, but must be a whole number from 1 to 10¹²"),
+            );
+        }
+    }
+    let times = count("run.times", raw.times.unwrap_or(8), 1, 256)?;
+    let early_times = count("run.early_times", raw.early_times.unwrap_or(8), 0, 256)?;
+    let substeps = count("run.substeps", raw.substeps.unwrap_or(8), 1, 4096)?;
+    let functions = match &raw.functions {
+        None => TestFunction::default_panel(d),
+        Some(names) if names.is_empty() => {
+            return problem("run.functions", "is empty: name at least one test function");
+        }
+        Some(names) => parse_functions("run.functions", names, d)?,
+    };
+    let monitored = match &raw.monitored {
+        None => [TestFunction::Coordinate(0), TestFunction::Loss]
+            .into_iter()
+            .filter_map(|f| functions.iter().position(|g| *g == f))
+            .collect(),
+        Some(names) => {
+            let wanted = parse_functions("run.monitored", names, d)?;
+            let find = |(i, f): (usize, &TestFunction)| {
+                functions.iter().position(|g| g == f).map_or_else(
+                    || {
+                        problem(
+                            format!("run.monitored[{}]", i + 1),
+                            format!("`{f}` is not among the test functions of the run"),
+                        )
+                    },
+                    Ok,
+                )
+            };
+            wanted
+                .iter()
+                .enumerate()
+                .map(find)
+                .collect::<Result<_, _>>()?
+        }
+    };
+    let level = raw.level.unwrap_or(0.99);
+    require(
+        "run.level",
+        level,
+        level > 0.5 && level < 1.0,
+        "above 0.5 and below 1",
+    )?;
+    let tolerance = raw.tolerance.unwrap_or(defaults.tolerance);
+    require(
+        "run.tolerance",
+        tolerance,
+        tolerance > 0.0 && tolerance < 1.0,
+        "above 0 and below 1",
+    )?;
+    let negligible = raw.negligible.unwrap_or(0.002);
+    require(
+        "run.negligible",
+        negligible,
+        negligible >= 0.0 && negligible < tolerance,
+        "at least 0 and below the tolerance",
+    )?;
+    Ok(RunSettings {
+        horizon,
+        alphas,
+        etas: (0..etas).map(|i| eta_max * (-(i as f64)).exp2()).collect(),
+        sde_etas,
+        // Without noise all paths are the same one.
+        paths: if deterministic { 1 } else { paths },
+        max_paths: if deterministic { 1 } else { max_paths },
+        times,
+        early_times,
+        substeps,
+        functions,
+        monitored,
+        level,
+        tolerance,
+        negligible,
+        seed: raw.seed.unwrap_or(1),
+    })
+}
+
+pub(super) fn check_alphas(key: &str, alphas: &[f64]) -> Result<(), Problem> {
+    if alphas.is_empty() {
+        return problem(key, "is empty: name at least one momentum index α");
+    }
+    for (i, &a) in alphas.iter().enumerate() {
+        require(
+            &format!("{key}[{}]", i + 1),
+            a,
+            (0.0..=4.0).contains(&a),
+            "from 0 to 4",
+        )?;
+    }
+    Ok(())
+}
+
+fn parse_functions(key: &str, names: &[String], d: usize) -> Result<Vec<TestFunction>, Problem> {
+    let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
+        let key = format!("{key}[{}]", i + 1);
+        let f: TestFunction = name
+            .parse()
+            .or_else(|e| problem(&key, format!("`{name}` is {e}")))?;
+        match f.last_coordinate() {
+            Some(c) if c >= d => problem(
+                key,
+                format!(
+                    "`{name}` asks for coordinate {}, but the landscape has {d}",
+                    c + 1
+                ),
+            ),
+            _ => Ok(f),
+        }
+    };
+    names.iter().enumerate().map(parse).collect()
+}
