@@ -18,6 +18,9 @@ use crate::statistics::{PowerSeries, bonferroni_quantile, normal_quantile};
 /// Paths below which normal intervals are not trusted.
 const FEWEST_PATHS: u64 = 100;
 
+/// Factor on the paths where a limit stands on the whole ladder but not yet without its largest η.
+const FRAGILE_FACTOR: f64 = 4.0;
+
 /// What is asked of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Demands {
@@ -168,8 +171,10 @@ pub fn judge(
                         .is_some_and(|f| f.limit.abs() > f.half_width(z_limit))
                 };
                 let robust = (1..=2).all(|skip| etas.len() < skip + 3 || stands(skip));
-                if !robust || still_bending(&etas, &errors, &noise) {
+                if still_bending(&etas, &errors, &noise) {
                     evidence.bending = Some(h);
+                } else if !robust {
+                    evidence.fragile = Some(h);
                 } else {
                     evidence.refuting = Some((h, relative));
                 }
@@ -220,8 +225,10 @@ struct Evidence {
     widest: Option<(usize, Estimate)>,
     /// The limit that is farthest from 0, if any is.
     refuting: Option<(usize, Estimate)>,
-    /// A function whose limit would refute, were it not for the largest η alone.
+    /// A function whose limit would refute, but whose error still falls faster and faster.
     bending: Option<usize>,
+    /// A function whose limit would refute, but not without the largest η.
+    fragile: Option<usize>,
     /// Errors without a limit.
     unfit: usize,
     /// Half-width of the widest limit due to sampling, and the part of the tolerance left for it.
@@ -262,9 +269,16 @@ impl Evidence {
             );
             return (Verdict::Refuted, reason, 1.0);
         }
+        if let Some(h) = self.fragile {
+            let reason = format!(
+                "the limit of {} hangs on the largest η of the ladder; more paths or smaller η would decide",
+                names[h]
+            );
+            return (Verdict::Inconclusive, reason, FRAGILE_FACTOR);
+        }
         if let Some(h) = self.bending {
             return unknown(format!(
-                "the limit of {} hangs on the largest η of the ladder: it is not asymptotic yet, add smaller η",
+                "the error of {} falls faster and faster along the ladder: it is not asymptotic yet, add smaller η",
                 names[h]
             ));
         }
