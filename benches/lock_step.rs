@@ -18,8 +18,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use wide::{f64x8, u64x8};
 
-const STEPS: u64 = 2000;
-const PATHS: u64 = 512;
+const STEPS: u64 = 1000;
+const PATHS: u64 = 4096;
 const ETA: f64 = 1e-3;
 const BETA: f64 = 0.9;
 
@@ -143,7 +143,7 @@ fn lock_step(c: &mut Criterion) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let Ok(pool) = pool else { continue };
         group.bench_function(format!("engine, {threads} thread(s)"), |b| {
-            b.iter(|| pool.install(|| problem.run(&plan, 0..PATHS, 32, &control)));
+            b.iter(|| pool.install(|| problem.run(&plan, 0..PATHS, 64, &control)));
         });
     }
     group.bench_function("hand_written f64x8", |b| {
