@@ -8,7 +8,7 @@ use crate::landscape::Landscape;
 use crate::real::{LANES, Lanes};
 
 /// Steps after which a lane is left to the scalar flow.
-const PATIENCE: usize = 300;
+const PATIENCE: usize = 1000;
 
 /// Steps that lanes near Γ go on before a landing is tried without the others.
 const WAIT: usize = 6;
