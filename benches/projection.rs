@@ -164,11 +164,16 @@ fn lanes(c: &mut Criterion) {
 }
 
 fn dense(c: &mut Criterion) {
-    let mut group = c.benchmark_group("diagonal network, d = 100, n = 40");
+    network(c, 20);
+    network(c, 40);
+}
+
+fn network(c: &mut Criterion, n: usize) {
+    let mut group = c.benchmark_group(format!("diagonal network, d = 100, n = {n}"));
     group.measurement_time(Duration::from_millis(800));
     group.warm_up_time(Duration::from_millis(200));
     group.sample_size(10);
-    let network = Network::new(40, 50);
+    let network = Network::new(n, 50);
     let x = DVector::from_fn(100, |i, _| 0.8 + 0.5 * (i as f64 * 1.3).sin());
     for (name, tolerance) in [("1e-8", Tolerance::default()), ("1e-11", Tolerance::TIGHT)] {
         let settings = Settings {

@@ -44,7 +44,8 @@ impl Exponential {
         }
     }
 
-    /// One step of length `h` from `y` with rates `f`; `rates` evaluates them. Returns the new state and the estimated error.
+    /// One step of length `h` from `y` with rates `f`; `rates` evaluates them. Returns the new state and the estimated error,
+    /// its components in fast directions weighted by 1/(1 + hμ).
     pub(super) fn step(
         &self,
         h: f64,
@@ -78,7 +79,9 @@ impl Exponential {
         );
         let middle = mix(&|i| h * (4.0 * q2[i] - 8.0 * q3[i]));
         let u = full + scaled(&mix(&|i| h * (4.0 * q3[i] - q2[i])), &d4) + scaled(&middle, &d5);
-        let error = scaled(&middle, &(d5 - d3));
+        // Filtered: what decays within the step does not reach Γ.
+        let filter = mix(&|i| middle[i] / (1.0 + h * self.values[i].max(0.0)));
+        let error = scaled(&filter, &(d5 - d3));
         (y + &self.vectors * u, &self.vectors * error)
     }
 }

@@ -10,13 +10,16 @@ use nalgebra::{DMatrix, DVector};
 /// Share of the tolerance that one step, or the landing, may use.
 const SHARE: f64 = 0.1;
 
+/// Share of the step, and of √(tolerance · scale) squared, that an error along the flow may have.
+pub(super) const ALONG: f64 = 0.05;
+
 /// Steps at the limit of stability after which the flow counts as stiff, plus one for every parameter: eigenvectors cost d³.
 const PATIENCE: usize = 15;
 
 /// Consecutive easy steps that clear the suspicion.
 const RELIEF: usize = 6;
 
-/// Steps after which a frozen Hessian that no longer lets steps grow is renewed.
+/// Steps after which a frozen Hessian that no longer lets steps grow is renewed; doubled whenever that did not help.
 const AGE: usize = 6;
 
 /// The state (φ, V), d × (1 + k), on its way.
@@ -44,6 +47,9 @@ struct Stiffness {
     hard: usize,
     easy: usize,
     basis: Option<Exponential>,
+    /// Age at which the basis is renewed, and the step length when it last was.
+    patience: usize,
+    length: f64,
 }
 
 /// The end of the flow.
@@ -127,7 +133,9 @@ impl<'a> Flow<'a> {
         // Where ‖z‖ρ² with ρ ~ ‖z‖/(1 + ‖x‖) meets the tolerance.
         let scale = 1.0 + self.y.column(0).norm();
         let exponent = if self.start.len() > 1 { 0.5 } else { 1.0 / 3.0 };
-        let mut target = 0.5 * scale * (SHARE * tolerance / scale).powf(exponent);
+        // Where Hessians are dear an attempt should not be in vain.
+        let caution = if self.y.nrows() > 24 { 0.1 } else { 0.5 };
+        let mut target = caution * scale * (SHARE * tolerance / scale).powf(exponent);
         loop {
             if self.distance <= target {
                 let (x, g) = (self.point(), -self.rates.column(0));
@@ -143,7 +151,9 @@ impl<'a> Flow<'a> {
                         if self.distance <= 1e-3 * self.allowed() {
                             return Err(self.surrender(obstacle));
                         }
-                        target = 0.2 * target.min(self.distance);
+                        // Two Hessians an attempt: fewer attempts where they are dear.
+                        let shrink = if self.y.nrows() > 24 { 0.05 } else { 0.2 };
+                        target = shrink * target.min(self.distance);
                     }
                 }
             }
@@ -254,12 +264,39 @@ impl<'a> Flow<'a> {
             *e = h * (0..7).map(|j| ERROR[j] * k[j * n + i]).sum::<f64>();
         }
         let rates = DMatrix::from_column_slice(d, n / d, &k[6 * n..]);
-        self.judge(y, rates, &error, hard)
+        self.judge(h, y, rates, &error, hard)
     }
 
-    fn judge(&self, y: DMatrix<f64>, rates: DMatrix<f64>, e: &DMatrix<f64>, hard: bool) -> Trial {
-        let error = e.column(0).norm();
-        let mut ratio = error / self.allowed();
+    /// Weighs the local error `e` of a step of length `h`.
+    ///
+    /// An error along the flow only shifts time: ∂Φ∇L = 0 (Lemma C.1). It enters Φ by its square, so that its square root is what
+    /// the tolerance bounds; and it may not exceed a share of the step, for stability. The derivative has no such freedom.
+    fn judge(
+        &self,
+        h: f64,
+        y: DMatrix<f64>,
+        rates: DMatrix<f64>,
+        e: &DMatrix<f64>,
+        hard: bool,
+    ) -> Trial {
+        let (whole, slope) = (e.column(0), rates.column(0));
+        let mut allowed = self.allowed();
+        if self.stiff.basis.is_some() {
+            // The exponential method's estimate is that of its third-order companion: far above the error.
+            allowed /= SHARE;
+        }
+        let scale = 1.0 + self.y.column(0).norm();
+        let along = if self.start.len() == 1 && slope.norm() > 0.0 {
+            (whole.dot(&slope) / slope.norm()).abs()
+        } else {
+            0.0
+        };
+        let across = (whole.norm_squared() - along * along).max(0.0).sqrt();
+        let moved = h * self.rates.column(0).norm();
+        let error = across + along * along / scale;
+        let mut ratio = (across / allowed)
+            .max(along / (ALONG * allowed * scale).sqrt())
+            .max(along / (ALONG * moved));
         for (c, start) in self.start.iter().enumerate().skip(1) {
             let allowed = SHARE * self.settings.tolerance.relative * start.max(f64::MIN_POSITIVE);
             ratio = ratio.max(e.column(c).norm() / allowed);
@@ -291,7 +328,7 @@ impl<'a> Flow<'a> {
         let (y, error) = basis.step(h, &self.y, &self.rates, &mut evaluate);
         let f = evaluate(&y);
         self.stiff.basis = Some(basis);
-        self.judge(y, f, &error, false)
+        self.judge(h, y, f, &error, false)
     }
 
     /// One step, accepted or rejected.
@@ -313,7 +350,7 @@ impl<'a> Flow<'a> {
             0.9 * ratio.powf(-0.7 / order) * self.last_ratio.powf(0.3 / order).clamp(0.2, 2.0);
         if ratio > 1.0 {
             if let Some(basis) = &self.stiff.basis
-                && basis.age > 0
+                && basis.age >= self.stiff.patience
             {
                 // A fresh Hessian first, the same step again.
                 self.renew();
@@ -364,13 +401,22 @@ impl<'a> Flow<'a> {
         if h.iter().all(|v| v.is_finite()) {
             self.stiff.basis = Some(Exponential::new(&h));
         }
+        let state = &mut self.stiff;
+        // A decomposition costs as much as about d/4 steps.
+        let longest = AGE + d / 4;
+        state.patience = if self.next > 2.0 * state.length {
+            AGE
+        } else {
+            (2 * state.patience).min(longest)
+        };
+        state.length = self.next;
     }
 
     fn watch_stiffness(&mut self, hard: bool, growth: f64) {
         let state = &mut self.stiff;
         if let Some(basis) = &mut state.basis {
             basis.age += 1;
-            if basis.age >= AGE && growth < 1.2 {
+            if basis.age >= state.patience && growth < 1.2 {
                 self.renew();
             }
             return;

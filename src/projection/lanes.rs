@@ -1,17 +1,15 @@
 //! Eight gradient flows side by side in d ≤ 4: Dormand–Prince steps with a step length per lane, and the landing.
 
 use super::batch::Tally;
+use super::flow::ALONG;
 use super::landing::guiding_floor;
-use super::runge_kutta::{ERROR, STAGES, combine};
+use super::runge_kutta::{ERROR, STAGES};
 use super::{REQUIRED_GAP, Settings};
 use crate::landscape::Landscape;
 use crate::real::{LANES, Lanes};
 
 /// Steps after which a lane is left to the scalar flow.
 const PATIENCE: usize = 1000;
-
-/// Steps that lanes near Γ go on before a landing is tried without the others.
-const WAIT: usize = 6;
 
 /// Share of the tolerance for one step and for the landing, as in the scalar flow.
 const SHARE: f64 = 0.1;
@@ -22,17 +20,15 @@ const SWEEPS: usize = 6;
 type Vector<const D: usize> = [Lanes; D];
 type Matrix<const D: usize> = [[Lanes; D]; D];
 
-/// Workspace of the kernel: slopes of the stages and a Hessian.
+/// Workspace of the kernel: a Hessian.
 #[derive(Clone, Debug)]
 pub(super) struct Kernel {
-    slopes: [Lanes; 7 * 4],
     square: [Lanes; 4 * 4],
 }
 
 impl Default for Kernel {
     fn default() -> Kernel {
         Kernel {
-            slopes: [Lanes::ZERO; 28],
             square: [Lanes::ZERO; 16],
         }
     }
@@ -256,45 +252,52 @@ impl Kernel {
             .select(splat(0.1) / rate, splat(1e-6));
 
         let scale = size + Lanes::ONE;
+        let budget = allowed(size);
         let cube = |v: Lanes| (splat(1.0 / 3.0) * v.ln()).exp();
-        let mut target = splat(0.5) * scale * cube(allowed(size) / scale);
-        let mut slope: Vector<D> = std::array::from_fn(|i| -g[i]);
+        let mut target = splat(0.5) * scale * cube(budget / scale);
+        let mut g = g;
         let mut steepness = first;
         let mut landed = Lanes::ZERO;
-        let mut waiting = 0;
         for _ in 0..PATIENCE {
+            // Lanes near Γ rest until all are: what a lane does never depends on its neighbours.
             let near = active & distance.simd_le(target);
-            if near.any() {
-                waiting += 1;
-                let alone = (near ^ active).any();
-                if !alone || waiting > WAIT {
-                    waiting = 0;
-                    let attempt = self.land(landscape, &x, &slope, distance, tally);
-                    let excess = attempt.error / allowed(norm(&x));
-                    let good = near & attempt.sound & excess.simd_le(Lanes::ONE);
-                    for (start, &p) in start.iter_mut().zip(&attempt.point) {
-                        *start = good.select(p, *start);
-                    }
-                    landed |= good;
-                    active = (active ^ good) & active;
-                    let shrink = (splat(0.7) / cube(excess.fast_max(Lanes::ONE)))
-                        .fast_max(splat(1e-3))
-                        .fast_min(splat(0.5));
-                    let shrink = attempt.sound.select(shrink, splat(0.2));
-                    target = near.select(target.fast_min(distance) * shrink, target);
-                    // Rest without a landing: a failure for the scalar flow to name.
-                    active = (near & distance.simd_le(splat(1e-3) * allowed(size)))
-                        .select(Lanes::ZERO, active);
+            let mut moving = active ^ near;
+            if near.any() && !moving.any() {
+                let attempt = self.land(landscape, &x, &g, distance, tally);
+                let excess = attempt.error / budget;
+                let good = near & attempt.sound & excess.simd_le(Lanes::ONE);
+                for (start, &p) in start.iter_mut().zip(&attempt.point) {
+                    *start = good.select(p, *start);
                 }
+                landed |= good;
+                let shrink = (splat(0.7) / cube(excess.fast_max(Lanes::ONE)))
+                    .fast_max(splat(1e-3))
+                    .fast_min(splat(0.5));
+                let shrink = attempt.sound.select(shrink, splat(0.2));
+                target = near.select(target.fast_min(distance) * shrink, target);
+                // Rest without a landing: a failure for the scalar flow to name.
+                let lost = distance.simd_le(splat(1e-3) * budget);
+                active = (good | lost).select(Lanes::ZERO, active);
+                moving = active;
             }
             if !active.any() {
                 break;
             }
             tally.steps += 1;
-            let (y, new_slope, error) = self.step(landscape, &x, &slope, h, tally);
-            let ratio = norm(&error) / allowed(norm(&x));
-            let steep = norm(&new_slope);
-            let accepted = active & ratio.simd_le(Lanes::ONE) & steep.simd_lt(splat(f64::INFINITY));
+            let (y, new_g, error) = self.step(landscape, &x, &g, h, tally);
+            let steep = norm(&new_g);
+            // Errors along the flow only shift time: see the scalar flow.
+            let along = steep
+                .simd_gt(Lanes::ZERO)
+                .select(dot(&error, &new_g) / steep, Lanes::ZERO)
+                .abs();
+            let across = along.mul_add(-along, dot(&error, &error));
+            let across = across.fast_max(Lanes::ZERO).sqrt();
+            let least = (splat(ALONG) * budget * scale)
+                .sqrt()
+                .fast_min(splat(ALONG) * h * steepness);
+            let ratio = (across / budget).fast_max(along / least);
+            let accepted = moving & ratio.simd_le(Lanes::ONE) & steep.simd_lt(splat(f64::INFINITY));
             let safe = ratio
                 .simd_lt(splat(1e30))
                 .select(ratio.fast_max(splat(1e-6)), splat(1e30));
@@ -311,10 +314,10 @@ impl Kernel {
                 .select(Lanes::ZERO, near_now);
             distance = accepted.select(near_now, distance);
             steepness = accepted.select(steep, steepness);
-            h = active.select(h * growth, h);
+            h = moving.select(h * growth, h);
             for i in 0..D {
                 x[i] = accepted.select(y[i], x[i]);
-                slope[i] = accepted.select(new_slope[i], slope[i]);
+                g[i] = accepted.select(new_g[i], g[i]);
             }
             let mut kept = norm(&x).simd_le(bound);
             if let Some(region) = &settings.region {
@@ -327,37 +330,46 @@ impl Kernel {
         mask
     }
 
-    /// One step: the new point, its slope −∇L, and the estimated error.
+    /// One step along −∇L: the new point, its gradient, and the estimated error.
     #[inline(always)]
     fn step<const D: usize>(
         &mut self,
         landscape: &dyn Landscape,
         x: &Vector<D>,
-        slope: &Vector<D>,
+        g: &Vector<D>,
         h: Lanes,
         tally: &mut Tally,
     ) -> (Vector<D>, Vector<D>, Vector<D>) {
-        let k = &mut self.slopes;
-        k[..D].copy_from_slice(slope);
-        let mut y = [Lanes::ZERO; D];
-        // The slopes hold gradients from the second stage on: the sign goes into h and into the first.
-        for k in &mut k[..D] {
-            *k = -*k;
-        }
         tally.gradient_evaluations += 6;
-        for (s, row) in STAGES.iter().enumerate() {
-            let (known, new) = k.split_at_mut((s + 1) * D);
-            combine(x, -h, row, known, &mut y);
-            landscape.gradients(&y, &mut new[..D]);
+        let mut k = [[Lanes::ZERO; D]; 7];
+        k[0] = *g;
+        let mut y = *x;
+        macro_rules! stage {
+            ($s:literal) => {
+                for i in 0..D {
+                    let mut sum = splat(STAGES[$s][0]) * k[0][i];
+                    for j in 1..=$s {
+                        sum = splat(STAGES[$s][j]).mul_add(k[j][i], sum);
+                    }
+                    y[i] = (-h).mul_add(sum, x[i]);
+                }
+                landscape.gradients(&y, &mut k[$s + 1]);
+            };
         }
+        stage!(0);
+        stage!(1);
+        stage!(2);
+        stage!(3);
+        stage!(4);
+        stage!(5);
         let error = std::array::from_fn(|i| {
-            let mut sum = splat(ERROR[0]) * k[i];
+            let mut sum = splat(ERROR[0]) * k[0][i];
             for j in 2..7 {
-                sum = splat(ERROR[j]).mul_add(k[j * D + i], sum);
+                sum = splat(ERROR[j]).mul_add(k[j][i], sum);
             }
             h * sum
         });
-        (y, std::array::from_fn(|i| -k[6 * D + i]), error)
+        (y, k[6], error)
     }
 
     #[inline(always)]
@@ -365,7 +377,7 @@ impl Kernel {
         &mut self,
         landscape: &dyn Landscape,
         x: &Vector<D>,
-        slope: &Vector<D>,
+        gradient: &Vector<D>,
         distance: Lanes,
         tally: &mut Tally,
     ) -> Attempt<D> {
@@ -376,7 +388,7 @@ impl Kernel {
         }));
         let guide = self.frame(landscape, x, floor);
         let mut p = *x;
-        let mut g: Vector<D> = std::array::from_fn(|i| -slope[i]);
+        let mut g = *gradient;
         let mut lengths = [Lanes::ZERO; 2];
         for length in &mut lengths {
             let n = guide.weighted(&guide.inverse, &g);
