@@ -3,7 +3,7 @@
 use super::exponential::Exponential;
 use super::landing::{Attempt, Counter, Obstacle, attempt};
 use super::runge_kutta::{ERROR, STABILITY, STAGES, combine};
-use super::{Landing, ProjectionError, Settings};
+use super::{Landing, ProjectionError, Settings, Tangent};
 use crate::landscape::Landscape;
 use nalgebra::{DMatrix, DVector};
 
@@ -134,20 +134,23 @@ impl<'a> Flow<'a> {
         let scale = 1.0 + self.y.column(0).norm();
         let exponent = if self.start.len() > 1 { 0.5 } else { 1.0 / 3.0 };
         // Where Hessians are dear an attempt should not be in vain.
-        let caution = if self.y.nrows() > 24 { 0.1 } else { 0.5 };
+        let caution = if self.y.nrows() > 24 { 0.05 } else { 0.5 };
         let mut target = caution * scale * (SHARE * tolerance / scale).powf(exponent);
+        let mut guide: Option<Tangent> = None;
         loop {
             if self.distance <= target {
                 let (x, g) = (self.point(), -self.rates.column(0));
-                match attempt(&mut self.counter, &x, &g, self.distance) {
+                match attempt(&mut self.counter, &x, &g, self.distance, guide.as_ref()) {
                     Ok(landing) => match self.shortfall(&landing) {
                         excess if excess <= 1.0 => return self.finish(landing),
                         excess => {
+                            guide = Some(landing.tangent);
                             target = target.min(self.distance)
                                 * (0.7 * excess.powf(-exponent)).clamp(1e-3, 0.5)
                         }
                     },
                     Err(obstacle) => {
+                        guide = None;
                         if self.distance <= 1e-3 * self.allowed() {
                             return Err(self.surrender(obstacle));
                         }

@@ -1,7 +1,7 @@
 //! The last part of the flow near Γ by its asymptotic expansion: Φ(x) = p + Pz + ½∂²Φ\[zzᵀ\] + O(δ³), z = x − p.
 
 use super::spectrum::Spectrum;
-use super::tangent::{Tangent, with_gradient_norm};
+use super::tangent::{Covariance, Tangent, with_gradient_norm};
 use super::{ProjectionError, ROUNDING};
 use crate::landscape::Landscape;
 use nalgebra::{DMatrix, DVector};
@@ -9,10 +9,10 @@ use nalgebra::{DMatrix, DVector};
 /// Off Γ tangent eigenvalues are not zero: the gap there only has to guide Newton's iteration.
 const GUIDING_GAP: f64 = 5.0;
 
-/// At distance δ, eigenvalues below the share 30 δ/(1 + ‖x‖) of the largest may be those of tangent directions: third derivatives
+/// At distance δ, eigenvalues below the share 8 δ/(1 + ‖x‖) of the largest may be those of tangent directions: third derivatives
 /// of a few times the size of the second ones. A wrong guess is found out on Γ.
 pub(super) fn guiding_floor(distance: f64, norm: f64) -> f64 {
-    (30.0 * distance / (1.0 + norm)).clamp(1e-9, 0.1)
+    (8.0 * distance / (1.0 + norm)).clamp(1e-9, 0.1)
 }
 
 /// Newton steps in the normal space.
@@ -97,44 +97,55 @@ fn descend_normally(
     Some((first, lengths.get(1).copied().unwrap_or(0.0)))
 }
 
-/// The landing from `x` with gradient `g`.
+/// The landing from `x` with gradient `g`; `guide` is the geometry where an earlier landing ended.
 pub(super) fn attempt(
     counter: &mut Counter,
     x: &DVector<f64>,
     g: &DVector<f64>,
     estimated_distance: f64,
+    guide: Option<&Tangent>,
 ) -> Result<Attempt, Obstacle> {
     let fail = |error| Obstacle::Failure(with_gradient_norm(error, g.norm()));
-    let h = counter.hessian(x.as_slice());
-    if h.iter().any(|v| !v.is_finite()) {
-        return Err(Obstacle::TooFar);
-    }
-    let floor = guiding_floor(estimated_distance, x.norm());
-    let spectrum = Spectrum::new(&h, floor);
-    let (rank, gap) = spectrum.split(floor, GUIDING_GAP).map_err(fail)?;
-    let normal = spectrum.vectors.columns(0, rank);
-    let curvatures = DVector::from_column_slice(&spectrum.values[..rank]);
-    let solve = |g: &DVector<f64>| normal * normal.tr_mul(g).component_div(&curvatures);
-
     let (mut p, mut slope) = (x.clone(), g.clone());
-    let (first, second) =
-        descend_normally(counter, solve, &mut p, &mut slope).ok_or(Obstacle::TooFar)?;
-    let tangent = Tangent::from_hessian(&p, &counter.hessian(p.as_slice())).map_err(fail)?;
-    if tangent.rank() != rank {
-        return Err(Obstacle::TooFar);
-    }
+    let (tangent, first, second, slant) = if let Some(guide) = guide {
+        // A frame from a landing further up the flow.
+        let (first, second) =
+            descend_normally(counter, |g| guide.pseudo_solve(g), &mut p, &mut slope)
+                .ok_or(Obstacle::TooFar)?;
+        let tangent = Tangent::from_hessian(&p, &counter.hessian(p.as_slice())).map_err(fail)?;
+        if tangent.rank() != guide.rank() {
+            return Err(Obstacle::TooFar);
+        }
+        (tangent, first, second, 0.0)
+    } else {
+        let h = counter.hessian(x.as_slice());
+        if h.iter().any(|v| !v.is_finite()) {
+            return Err(Obstacle::TooFar);
+        }
+        let floor = guiding_floor(estimated_distance, x.norm());
+        let spectrum = Spectrum::new(&h, floor);
+        let (rank, gap) = spectrum.split(floor, GUIDING_GAP).map_err(fail)?;
+        let normal = spectrum.vectors.columns(0, rank);
+        let curvatures = DVector::from_column_slice(&spectrum.values[..rank]);
+        let solve = |g: &DVector<f64>| normal * normal.tr_mul(g).component_div(&curvatures);
+        let (first, second) =
+            descend_normally(counter, solve, &mut p, &mut slope).ok_or(Obstacle::TooFar)?;
+        let tangent = Tangent::from_hessian(&p, &counter.hessian(p.as_slice())).map_err(fail)?;
+        if tangent.rank() != rank {
+            return Err(Obstacle::TooFar);
+        }
+        // Tangent eigenvalues at x, as far as they show above the floor.
+        let slant = (gap.largest_tangent - floor * spectrum.largest()) / gap.smallest_normal;
+        (tangent, first, second, slant)
+    };
     let offset = x - &p;
     let distance = offset.norm();
     let mut point = p;
     let (mut error, mut nonlinearity) = (0.0, 0.0f64);
     if distance > ROUNDING * (1.0 + x.norm()) {
-        let shift = along(counter.landscape, &tangent, &offset, &offset);
+        let shift = along(counter.landscape, &tangent, &offset);
         let tilt = tangent.project_vector(&offset) + shift;
-        // Tangent eigenvalues at x, as far as they show above the floor.
-        let slant = gap.largest_tangent - floor * spectrum.largest();
-        nonlinearity = (tilt.norm() / distance)
-            .max(second / first)
-            .max(slant / gap.smallest_normal);
+        nonlinearity = (tilt.norm() / distance).max(second / first).max(slant);
         error = distance * nonlinearity * nonlinearity;
         point += tilt;
         counter.gradient(point.as_slice(), slope.as_mut_slice());
@@ -151,14 +162,10 @@ pub(super) fn attempt(
     })
 }
 
-/// The tangential part of ½∂²Φ\[z zᵀ\] (or of ∂²Φ\[sym zwᵀ\] if halved by the caller): ½P∂²Φ\[½(zwᵀ + wzᵀ)\].
-fn along(
-    landscape: &dyn Landscape,
-    tangent: &Tangent,
-    z: &DVector<f64>,
-    w: &DVector<f64>,
-) -> DVector<f64> {
-    tangent.project_vector(&(second(landscape, tangent, z, w) * 0.5))
+/// The tangential part of ½∂²Φ\[zzᵀ\]: one contraction, the normal part is left to Newton's iteration.
+fn along(landscape: &dyn Landscape, tangent: &Tangent, z: &DVector<f64>) -> DVector<f64> {
+    let z = DMatrix::from_column_slice(z.len(), 1, z.as_slice());
+    tangent.tangential(landscape, Covariance::Factor(&z)) * 0.5
 }
 
 /// ∂²Φ\[½(zwᵀ + wzᵀ)\] at the point of `tangent`.
@@ -170,7 +177,7 @@ fn second(
 ) -> DVector<f64> {
     let outer = z * w.transpose();
     let s = (&outer + outer.transpose()) * 0.5;
-    tangent.second_derivative(landscape, super::Covariance::Dense(&s))
+    tangent.second_derivative(landscape, Covariance::Dense(&s))
 }
 
 impl Attempt {

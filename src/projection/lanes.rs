@@ -1,4 +1,5 @@
 //! Eight gradient flows side by side in d ≤ 4: Dormand–Prince steps with a step length per lane, and the landing.
+#![allow(clippy::needless_range_loop)] // Index notation for small matrices.
 
 use super::batch::Tally;
 use super::flow::ALONG;
@@ -348,8 +349,8 @@ impl Kernel {
             ($s:literal) => {
                 for i in 0..D {
                     let mut sum = splat(STAGES[$s][0]) * k[0][i];
-                    for j in 1..=$s {
-                        sum = splat(STAGES[$s][j]).mul_add(k[j][i], sum);
+                    for (j, k) in k.iter().enumerate().take($s + 1).skip(1) {
+                        sum = splat(STAGES[$s][j]).mul_add(k[i], sum);
                     }
                     y[i] = (-h).mul_add(sum, x[i]);
                 }

@@ -4,7 +4,8 @@
 //! ∂Φ off Γ, [`Tangent`] everything that the Hessian and the third derivatives say on Γ, [`Batch`] Φ for many paths at once.
 //!
 //! # Method
-//! 1. *Far from Γ*: Dormand–Prince 5(4), adaptive, gradients only. The step size also says when it is held back by stability and
+//! 1. *Far from Γ*: Dormand–Prince 5(4), adaptive, gradients only. An error along the flow only shifts time, since ∂Φ∇L = 0
+//!    (Lemma C.1): the step size controls the part across the flow and the square of the part along it. It also says when it is held back by stability and
 //!    not by accuracy; then
 //! 2. *stiff flow*: an exponential Runge–Kutta method of stiff order 4 in the eigenbasis of a Hessian that is renewed when it
 //!    has aged. The linear decay towards Γ is exact however fast it is.
@@ -38,7 +39,8 @@ const ROUNDING: f64 = 1e-13;
 
 /// How accurate Φ must be: ‖error‖ ≤ `absolute` + `relative`·‖Φ(x)‖ (Euclidean norms).
 ///
-/// Every step of the flow is held to a tenth of it, and so is the landing. Local errors add up over the steps and the flow may
+/// Every explicit step is held to a tenth of it, and so is the landing; an exponential step, whose estimate is one order
+/// pessimistic, to all of it. Local errors add up over the steps and the flow may
 /// amplify them on ridges: [`Landing::error_estimate`] is their sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {

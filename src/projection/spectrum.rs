@@ -187,10 +187,10 @@ mod tests {
             let (found, gap) = low.split(1e-12, 1e4).expect("a gap");
             assert_eq!(found, rank);
             assert!(gap.ratio > 1e7, "{gap:?}");
-            for i in 0..rank {
-                assert!((low.values[i] - values[i]).abs() < 1e-12);
+            for (i, &value) in values[..rank].iter().enumerate() {
+                assert!((low.values[i] - value).abs() < 1e-12);
                 let v = low.vectors.column(i).into_owned();
-                assert!((&h * &v - &v * values[i]).norm() < 1e-12);
+                assert!((&h * &v - &v * value).norm() < 1e-12);
             }
         }
     }

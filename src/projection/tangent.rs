@@ -174,26 +174,30 @@ impl Tangent {
     ///
     /// Two contractions of third derivatives with d × d matrices; memory O(d²).
     pub fn second_derivative(&self, landscape: &dyn Landscape, s: Covariance) -> DVector<f64> {
-        // S_∥ = PSP and C = H†SP; its symmetric part is all that the contraction sees.
-        let (parallel, cross) = match s {
-            Covariance::Dense(s) => {
-                let sp = self.project(s).transpose();
-                (self.project(&sp), self.pseudo_inverse(&sp))
-            }
+        // S_∥ = PSP.
+        let parallel = match s {
+            Covariance::Dense(s) => self.project(&self.project(s).transpose()),
             Covariance::Factor(b) => {
                 let tangential = self.project(b);
-                (
-                    &tangential * tangential.transpose(),
-                    self.pseudo_inverse(b) * tangential.transpose(),
-                )
+                &tangential * tangential.transpose()
             }
+        };
+        let first = landscape.third(&self.point, &symmetric(parallel));
+        self.tangential(landscape, s) - self.pseudo_solve(&first)
+    }
+
+    /// P∂²Φ\[S\], the implicit regularization: one contraction.
+    pub fn tangential(&self, landscape: &dyn Landscape, s: Covariance) -> DVector<f64> {
+        // C = H†SP; its symmetric part is all that the contraction sees.
+        let cross = match s {
+            Covariance::Dense(s) => self.pseudo_inverse(&self.project(s).transpose()),
+            Covariance::Factor(b) => self.pseudo_inverse(b) * self.project(b).transpose(),
         };
         let mut inner = self.lyapunov(s);
         inner += &cross;
         inner += cross.transpose();
-        let first = landscape.third(&self.point, &symmetric(parallel));
         let second = landscape.third(&self.point, &symmetric(inner));
-        -self.pseudo_solve(&first) - self.project_vector(&second)
+        -self.project_vector(&second)
     }
 
     /// The coefficients of the slow SDE (4) for the shape λ of the learning rate and Σ = BBᵀ, B d × r.

@@ -2,8 +2,10 @@
 
 use crate::contract::tight;
 use crate::losses::*;
-use nalgebra::DVector;
-use slowsde::landscape::{Hyperbola, Landscape, Quadratic, lane_of, set_lane};
+use nalgebra::{DMatrix, DVector};
+use slowsde::landscape::{
+    Coefficients, FiniteSum, Hyperbola, Jet, Landscape, Quadratic, QuadraticForm, lane_of, set_lane,
+};
 use slowsde::projection::{Batch, Outcome, Projector, Settings};
 use slowsde::real::{LANES, Lanes};
 
@@ -105,4 +107,58 @@ fn failures_keep_their_point_and_have_codes() {
     let tally = Batch::new(Settings::default()).project(&bowl, &mut x, &mut outcomes);
     assert_eq!(outcomes[0], [Outcome::IsolatedMinimum; LANES]);
     assert_eq!((tally.failed, x), (LANES, before));
+}
+
+/// A landscape that was written without a formula: everything that has a default uses it.
+struct Plain;
+
+impl Landscape for Plain {
+    fn dimension(&self) -> usize {
+        2
+    }
+    fn values(&self, x: &[Lanes], values: &mut [Lanes]) {
+        Hyperbola.values(x, values);
+    }
+    fn gradients(&self, x: &[Lanes], g: &mut [Lanes]) {
+        Hyperbola.gradients(x, g);
+    }
+    fn descend(
+        &self,
+        step: Coefficients,
+        noise: &[Lanes],
+        x: &mut [Lanes],
+        m: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        Hyperbola.descend(step, noise, x, m, scratch);
+    }
+    fn jet(&self, x: &DVector<f64>) -> Jet {
+        Hyperbola.jet(x)
+    }
+    fn third(&self, x: &DVector<f64>, m: &DMatrix<f64>) -> DVector<f64> {
+        Hyperbola.third(x, m)
+    }
+    fn finite_sum(&self) -> Option<&dyn FiniteSum> {
+        None
+    }
+    fn quadratic_form(&self) -> Option<QuadraticForm> {
+        None
+    }
+}
+
+/// The default `gradient_at`, `hessian_at`, `hessians` and `thirds` agree with those of a formula.
+#[test]
+fn a_landscape_without_a_formula_is_projected_alike() {
+    let (start, points) = spread(&[1.5, 1.0 / 1.5], 3);
+    let mut outcomes = vec![[Outcome::Diverged; LANES]; 3];
+    let mut batch = Batch::new(tight());
+    let (mut plain, mut formula) = (start.clone(), start);
+    batch.project(&Plain, &mut plain, &mut outcomes);
+    let tally = batch.project(&Hyperbola, &mut formula, &mut outcomes);
+    assert_eq!(plain, formula);
+    assert_eq!(tally.landed, 3 * LANES);
+    for x in points {
+        let land = |l: &dyn Landscape| Projector::new(l, tight()).land(&x);
+        assert_eq!(land(&Plain), land(&Hyperbola));
+    }
 }

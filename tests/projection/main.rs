@@ -12,6 +12,8 @@ use slowsde::landscape::{Hyperbola, Landscape};
 use slowsde::projection::{Covariance, Projector, Settings, Tangent};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
+/// Name, loss, Φ, starts.
+type Closed<'a> = (&'a str, &'a dyn Landscape, Exact<'a>, Vec<Vec<f64>>);
 type Exact<'a> = &'a dyn Fn(&DVector<f64>) -> DVector<f64>;
 
 fn hyperbola_starts() -> Vec<DVector<f64>> {
@@ -110,7 +112,7 @@ fn a_wrong_projection_is_refused() {
 #[test]
 fn closed_forms() -> Outcome {
     let valley = ExponentialValley { kappa: 0.5 };
-    let cases: [(&str, &dyn Landscape, Exact, Vec<Vec<f64>>); 6] = [
+    let cases: [Closed; 6] = [
         (
             "hyperbola",
             &Hyperbola,
