@@ -17,6 +17,7 @@
 //! | Eqs. (9)–(11), coupled trajectory | [`ensemble::Dynamics::Coupled`] |
 //! | Eq. (51), limiting SDE | [`ensemble::Dynamics::LimitingSde`] |
 //! | Lemma A.2, conversion between conventions | [`schedule::averaged_steps`], [`schedule::RateKind::Standard`] |
+//! | Sec. 5, gradient-flow projection Φ, ∂Φ, ∂²Φ\[Σ\], coefficients of Eq. (4) | [`projection`] |
 //! | exact moments on quadratic losses | [`exact_moments`] |
 //!
 //! # From a scenario file to a verdict
@@ -39,8 +40,10 @@ pub mod ensemble;
 pub mod exact_moments;
 pub mod landscape;
 pub mod oracle;
+pub mod projection;
 pub mod random;
 pub mod real;
+pub mod region;
 pub mod report;
 pub mod scenario;
 pub mod schedule;

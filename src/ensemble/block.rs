@@ -1,11 +1,11 @@
 //! One block of paths: the lock step itself.
 
-use super::region::{all_lanes, bounded};
 use super::{Dynamics, Ensemble, InitialMomentum, has_memory};
 use crate::clocks::Steps;
 use crate::landscape::Coefficients;
 use crate::random::{LaneRng, Purpose};
 use crate::real::{LANES, Lanes};
+use crate::region::{all_lanes, bounded};
 use crate::schedule::RateStream;
 use nalgebra::DVector;
 

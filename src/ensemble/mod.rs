@@ -8,14 +8,13 @@ mod block;
 mod functions;
 mod histogram;
 mod parallel;
-mod region;
 
+pub use crate::region::Region;
 pub use accumulator::{Accumulator, CoMoments, Moments, Plan};
 pub use block::{Block, BlockView, Observer};
 pub use functions::TestFunction;
 pub use histogram::DyadicHistogram;
 pub use parallel::{Control, Interrupted};
-pub use region::Region;
 
 use crate::clocks::Steps;
 use crate::oracle::Oracle;

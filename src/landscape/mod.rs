@@ -253,6 +253,43 @@ pub trait Landscape: Send + Sync {
     /// L, ∇L and ∇²L at one point.
     fn jet(&self, x: &DVector<f64>) -> Jet;
 
+    /// ∇L at one point, into `g` (length d): without the Hessian that [`jet`](Landscape::jet) computes.
+    fn gradient_at(&self, x: &[f64], g: &mut [f64]) {
+        let jet = self.jet(&DVector::from_column_slice(x));
+        g.copy_from_slice(jet.gradient.as_slice());
+    }
+
+    /// ∇²L at one point, into `h` (length d²).
+    fn hessian_at(&self, x: &[f64], h: &mut [f64]) {
+        let jet = self.jet(&DVector::from_column_slice(x));
+        h.copy_from_slice(jet.hessian.as_slice());
+    }
+
+    /// ∇²L at every path: entry (a, b) of group j is `h[(j*d + a)*d + b]`.
+    fn hessians(&self, x: &[Lanes], h: &mut [Lanes]) {
+        let d = self.dimension();
+        for (x, h) in x.chunks_exact(d).zip(h.chunks_exact_mut(d * d)) {
+            for lane in 0..LANES {
+                let jet = self.jet(&DVector::from_vec(lane_of(x, lane)));
+                set_lane(h, lane, jet.hessian.as_slice());
+            }
+        }
+    }
+
+    /// ∂²(∇L)\[M\] at every path, with `m` in the layout of [`hessians`](Landscape::hessians) and symmetric, into `out` in
+    /// the layout of `x`.
+    fn thirds(&self, x: &[Lanes], m: &[Lanes], out: &mut [Lanes]) {
+        let d = self.dimension();
+        let groups = x.chunks_exact(d).zip(m.chunks_exact(d * d));
+        for (out, (x, m)) in out.chunks_exact_mut(d).zip(groups) {
+            for lane in 0..LANES {
+                let m = DMatrix::from_vec(d, d, lane_of(m, lane));
+                let third = self.third(&DVector::from_vec(lane_of(x, lane)), &m);
+                set_lane(out, lane, third.as_slice());
+            }
+        }
+    }
+
     /// ∂²(∇L)(x)\[M\] at one point, M symmetric.
     fn third(&self, x: &DVector<f64>, m: &DMatrix<f64>) -> DVector<f64>;
 
@@ -342,6 +379,29 @@ impl<F: Formula> Landscape for F {
             value: self.value(x.as_slice()),
             gradient,
             hessian,
+        }
+    }
+
+    fn gradient_at(&self, x: &[f64], g: &mut [f64]) {
+        self.gradient(x, g);
+    }
+
+    fn hessian_at(&self, x: &[f64], h: &mut [f64]) {
+        self.hessian(x, h);
+    }
+
+    fn hessians(&self, x: &[Lanes], h: &mut [Lanes]) {
+        let d = Formula::dimension(self);
+        for (x, h) in x.chunks_exact(d).zip(h.chunks_exact_mut(d * d)) {
+            self.hessian(x, h);
+        }
+    }
+
+    fn thirds(&self, x: &[Lanes], m: &[Lanes], out: &mut [Lanes]) {
+        let d = Formula::dimension(self);
+        let groups = x.chunks_exact(d).zip(m.chunks_exact(d * d));
+        for (out, (x, m)) in out.chunks_exact_mut(d).zip(groups) {
+            self.third_contraction(x, m, out);
         }
     }
 
@@ -441,4 +501,12 @@ pub fn broadcast(x: &[f64]) -> Vec<Lanes> {
 pub fn lane_of(x: &[Lanes], lane: usize) -> Vec<f64> {
     debug_assert!(lane < LANES);
     x.iter().map(|v| v.to_array()[lane]).collect()
+}
+
+/// Writes `values` into lane `lane`, coordinate by coordinate.
+pub fn set_lane(x: &mut [Lanes], lane: usize, values: &[f64]) {
+    debug_assert!(lane < LANES);
+    for (x, &value) in x.iter_mut().zip(values) {
+        x.as_mut_array()[lane] = value;
+    }
 }
