@@ -523,3 +523,49 @@ fn an_interrupted_run_reports_what_it_completed_and_leaves_no_partial_folder() {
     assert_eq!(summary.interrupted, ["endless", "later"]);
     assert_eq!(summary.scenarios.len(), 1);
 }
+
+/// Φ(x) with its record, the geometry of Γ and the coefficients of the slow SDE; refusals name what is wrong.
+#[test]
+fn a_point_is_projected() {
+    let desk = Desk::new();
+    let output = desk
+        .command(&["project", "hyperbola", "--at=2.5,1.0"])
+        .assert()
+        .success();
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    // Closed form: s = ½ asinh((x² − y²)/2), Φ = (eˢ, e⁻ˢ).
+    let s = 0.5 * (0.5f64 * (6.25 - 1.0)).asinh();
+    let line = text.lines().find(|l| l.starts_with("Φ(x)")).expect("Φ");
+    let numbers: Vec<f64> = line
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|t| t.parse().ok())
+        .collect();
+    assert!(
+        (numbers[0] - s.exp()).abs() < 1e-6 && (numbers[1] - (-s).exp()).abs() < 1e-6,
+        "{line}"
+    );
+    for part in [
+        "rank",
+        "spectral gap",
+        "tangent basis",
+        "∂Φ (2 × 2)",
+        "drift",
+        "diffusion",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let saddle = desk.refusal(&["project", "hyperbola", "--at=0,0"]);
+    assert!(saddle.contains("ended at a saddle"), "{saddle}");
+    let isolated = desk.refusal(&["project", "quadratic_1d", "--at=1"]);
+    assert!(isolated.contains("isolated"), "{isolated}");
+    let length = desk.refusal(&["project", "hyperbola", "--at=1"]);
+    assert!(
+        length.contains("--at has 1 numbers, but `hyperbola` has 2 parameters"),
+        "{length}"
+    );
+    assert!(
+        desk.refusal(&["project", "hyperbola", "--at=1,x"])
+            .contains("must be a finite number")
+    );
+}

@@ -1,6 +1,7 @@
 //! The command `slowsde`: arguments, exit codes, and what each command does.
 
 mod progress;
+mod project;
 mod session;
 
 use crate::report::result::Verdict;
@@ -65,6 +66,23 @@ enum Command {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
     },
+    /// Project a point onto the manifold of minimizers by gradient flow: Φ(x), ∂Φ, drift and diffusion of the slow SDE (4)
+    Project {
+        /// Scenario file, or name of a bundled scenario
+        #[arg(value_name = "FILE")]
+        file: String,
+        /// The point x: as many numbers as the landscape has parameters
+        #[arg(long, value_name = "X1,X2,…", required = true, value_delimiter = ',', allow_hyphen_values = true, value_parser = point)]
+        at: Vec<f64>,
+    },
+}
+
+/// Comma-separated numbers.
+fn point(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(x) if x.is_finite() => Ok(x),
+        _ => Err("must be a finite number; write --at=1.5,-0.2".to_string()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -147,6 +165,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Run { files }) => find(files).and_then(|s| session::run(options, s)),
         Some(Command::List) => list(options),
         Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
+        Some(Command::Project { file, at }) => project(options, file, at),
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -226,6 +245,12 @@ fn check(options: &Options, sources: &[Source]) -> Result<Exit, BadInput> {
             verdicts(&scenario)
         ));
     }
+    Ok(Exit::AsExpected)
+}
+
+fn project(options: &Options, file: &str, at: &[f64]) -> Result<Exit, BadInput> {
+    let scenario = Source::find(file)?.read(options.profile.into(), &options.overrides())?;
+    print(&project::report(&scenario, at)?);
     Ok(Exit::AsExpected)
 }
 

@@ -90,6 +90,12 @@ pub struct Oracle {
 impl Oracle {
     /// Σ(x) = B(x)B(x)ᵀ, d × d, from the factor that drives the SDE.
     pub fn covariance(&self, x: &DVector<f64>) -> DMatrix<f64> {
+        let factor = self.factor(x);
+        &factor * factor.transpose()
+    }
+
+    /// B(x), d × r, with Σ(x) = B(x)B(x)ᵀ: the factor that drives the SDE.
+    pub fn factor(&self, x: &DVector<f64>) -> DMatrix<f64> {
         let (d, r) = (x.len(), self.noise.brownian());
         let point = broadcast(x.as_slice());
         let mut scratch = vec![Lanes::ZERO; self.noise.scratch() + d];
@@ -103,7 +109,7 @@ impl Oracle {
                 factor[(i, column)] = v[i].to_array()[0];
             }
         }
-        &factor * factor.transpose()
+        factor
     }
 
     /// Whether the innovations are the standard normals that drive the SDE: then both share one Brownian path.

@@ -355,7 +355,7 @@ mod tests {
             (
                 &typo,
                 start,
-                "unknown variant `relu`, expected `tanh` or `softplus`",
+                "unknown value `relu`; allowed: `tanh` or `softplus`",
             ),
             (
                 "[landscape.sphere]\ndimension = 3",

@@ -344,7 +344,7 @@ fn refusals_name_what_is_wrong() {
     );
     assert_eq!(
         message(Shape::table(vec![0.0, 1.0, 1.0], vec![1.0; 3])),
-        "`times[2]` is 1, but must be a finite number ≥ 0, greater than the entry before it"
+        "`times[3]` is 1, but must be a finite number ≥ 0, greater than the entry before it"
     );
     assert_eq!(
         message(Shape::table(vec![0.0], vec![1.0; 3])),

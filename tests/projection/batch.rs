@@ -144,6 +144,9 @@ impl Landscape for Plain {
     fn quadratic_form(&self) -> Option<QuadraticForm> {
         None
     }
+    fn exact_projection(&self, _x: &DVector<f64>) -> Option<DVector<f64>> {
+        None
+    }
 }
 
 /// The default `gradient_at`, `hessian_at`, `hessians` and `thirds` agree with those of a formula.
