@@ -5,7 +5,7 @@
 
 use crate::real::{LANES, Lanes};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand::{Rng, SeedableRng};
 use wide::u64x8;
 
 /// What a stream is used for; streams of different purposes are independent.

@@ -6,7 +6,7 @@ use crate::real::Real;
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand::{Rng, SeedableRng};
 
 /// The model f(a, x) = Σⱼ aⱼ (uⱼ² − wⱼ²) with x = (u, w), d = 2p.
 ///

@@ -5,7 +5,7 @@ use crate::real::Real;
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::SeedableRng;
+use rand::SeedableRng;
 
 /// The most hidden units of a [`HiddenLayer`]: gradients keep the activations on the stack.
 const MAX_UNITS: usize = 64;

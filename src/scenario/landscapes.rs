@@ -6,7 +6,7 @@ use super::raw::*;
 use crate::landscape::*;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::SeedableRng;
+use rand::SeedableRng;
 use std::sync::Arc;
 
 /// Entries of the design of a seeded problem.
