@@ -4,8 +4,8 @@
 //! lanes, groups and chunks, nor on the number of threads, nor on which other processes run beside it.
 
 use crate::real::{LANES, Lanes};
-use rand_xoshiro::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use wide::u64x8;
 
 /// What a stream is used for; streams of different purposes are independent.

@@ -4,9 +4,9 @@ use super::dense::{BLOCK, accumulate, products, rows_of};
 use super::{LandscapeError, Model, SquaredLoss};
 use crate::real::Real;
 use nalgebra::DMatrix;
+use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand::{Rng, SeedableRng};
 
 /// The model f(a, x) = Σⱼ aⱼ (uⱼ² − wⱼ²) with x = (u, w), d = 2p.
 ///

@@ -3,9 +3,9 @@
 use super::{LandscapeError, Model, SquaredLoss};
 use crate::real::Real;
 use nalgebra::DMatrix;
+use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand::SeedableRng;
 
 /// The model f(A, U) = ⟨A, UUᵀ⟩ for symmetric n × n inputs A (row by row, q = n²) and U ∈ ℝ^{n×k} (x is U row by row,
 /// d = nk).

@@ -3,9 +3,9 @@
 use super::{DataError, DataSet, LandscapeError, Model, SquaredLoss};
 use crate::real::Real;
 use nalgebra::DMatrix;
+use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand::SeedableRng;
 
 /// The most hidden units of a [`HiddenLayer`]: gradients keep the activations on the stack.
 const MAX_UNITS: usize = 64;

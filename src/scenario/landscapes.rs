@@ -4,9 +4,9 @@ use super::DataFolder;
 use super::check::{MOST, Problem, matrix, problem};
 use super::raw::*;
 use crate::landscape::*;
+use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand::SeedableRng;
 use std::sync::Arc;
 
 /// Entries of the design of a seeded problem.

@@ -36,7 +36,7 @@ impl Scenario {
             .enumerate()
             .map(|(c, (s, t))| self.cell(c, s, t, exact.as_ref()))
             .collect();
-        let comparisons = self
+        let comparisons: Vec<Comparison> = self
             .comparisons
             .iter()
             .zip(judgements)
@@ -81,6 +81,8 @@ impl Scenario {
             .or(systems.last())
             .map(sample_paths);
         let contours = paths.as_ref().and_then(|p| self.contours(p));
+        let mut notes: Vec<String> = comparisons.iter().filter_map(exact_note).collect();
+        notes.extend(self.notes(members, totals, systems));
         ScenarioResult {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_string(),
@@ -101,7 +103,7 @@ impl Scenario {
             comparisons,
             sample_paths: paths,
             contours,
-            notes: self.notes(members, totals, systems),
+            notes,
             effort,
         }
     }
@@ -326,6 +328,34 @@ impl Scenario {
         }
         notes
     }
+}
+
+/// What exact moments say of a comparison at the smallest η, without sampling.
+fn exact_note(comparison: &Comparison) -> Option<String> {
+    let eta = *comparison.exact.first()?.etas.last()?;
+    let scale = |function: usize| comparison.functions.iter().find(|f| f.function == function);
+    let (mut error, mut slow, mut fast) = (0.0f64, f64::INFINITY, f64::NEG_INFINITY);
+    for ladder in &comparison.exact {
+        let last = *ladder.errors.last()?;
+        error = error.max(last / scale(ladder.function)?.scale);
+        if let Some(&slope) = ladder.slopes.last().filter(|_| last > 0.0) {
+            slow = slow.min(slope);
+            fast = fast.max(slope);
+        }
+    }
+    let orders = if slow <= fast {
+        // No "-0.000".
+        let tidy = |x: f64| (1000.0 * x).round() / 1000.0 + 0.0;
+        format!(", with local orders {:.3} to {:.3}", tidy(slow), tidy(fast))
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "{}: by exact moments alone every error at η = 2^{:.0} is at most {error:.1e} of its scale{orders} (guaranteed: {}).",
+        comparison.id,
+        eta.log2(),
+        comparison.guaranteed_order
+    ))
 }
 
 /// A third, two thirds and the end of the common times.
