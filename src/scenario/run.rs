@@ -67,7 +67,12 @@ impl Scenario {
                 break judgements;
             }
             let factor = (1.25 * wanted).clamp(2.0, 8.0);
-            target = ((sampled as f64 * factor) as u64).min(self.run.max_paths);
+            // The last round spends what is left: there is no other chance.
+            target = if round + 1 >= rounds {
+                self.run.max_paths
+            } else {
+                ((sampled as f64 * factor) as u64).min(self.run.max_paths)
+            };
             systems.iter_mut().for_each(|s| s.focus(&undecided));
             let work: u64 = systems.iter().map(|s| s.ensemble.work_per_path()).sum();
             more(work.saturating_mul(target - sampled));
