@@ -417,7 +417,7 @@ pub struct RawRun {
     pub level: Option<f64>,
     /// Limits within this part of a function's scale pass.
     pub tolerance: Option<f64>,
-    /// Limits below this part of the scale do not refute.
+    /// Limits below this part of the scale do not refute; a tenth of the tolerance if absent.
     pub negligible: Option<f64>,
     /// Seed of all random streams.
     pub seed: Option<u64>,

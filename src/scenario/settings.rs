@@ -119,7 +119,7 @@ pub(super) fn run_settings(
         tolerance > 0.0 && tolerance < 1.0,
         "above 0 and below 1",
     )?;
-    let negligible = raw.negligible.unwrap_or(0.002);
+    let negligible = raw.negligible.unwrap_or(0.1 * tolerance);
     require(
         "run.negligible",
         negligible,
