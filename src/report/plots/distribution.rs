@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, Look};
-use super::{file_names, function_name, process_name, shown_cells, spread};
+use super::{function_name, monitored_sheets, process_name, spread};
 use crate::report::result::{Cell, Histogram, ProcessSummary, ScenarioResult};
 
 /// Times shown in one figure.
@@ -20,34 +20,8 @@ const TAIL: f64 = 0.002;
 /// largest, where the processes differ most.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
     let shown = |p: &ProcessSummary| p.histograms.iter().any(|h| total(h) > 0.0);
-    let [fine, coarse] = shown_cells(result, &shown);
-    let fine = fine.map_or_else(Vec::new, |cell| sheets_at(result, cell, "distribution"));
-    let coarse = coarse.map_or_else(Vec::new, |cell| {
-        sheets_at(result, cell, "distribution_coarse")
-    });
-    fine.into_iter().chain(coarse).collect()
-}
-
-/// One figure a monitored function, at one η; file names begin with `prefix`.
-pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell, prefix: &str) -> Vec<Sheet<'a>> {
-    let mut functions: Vec<usize> = cell
-        .processes
-        .iter()
-        .flat_map(|p| &p.histograms)
-        .map(|h| h.function)
-        .collect();
-    functions.sort_unstable();
-    functions.dedup();
-    let names: Vec<String> = functions
-        .iter()
-        .map(|&f| function_name(result, f))
-        .collect();
-    let files = file_names(prefix, &names);
-    let sheets = functions
-        .iter()
-        .zip(files)
-        .map(|(&function, file)| sheet(result, cell, function, file));
-    sheets.filter(|s| !s.panels.is_empty()).collect()
+    let functions = |p: &ProcessSummary| p.histograms.iter().map(|x| x.function).collect();
+    monitored_sheets(result, "distribution", &shown, &functions, sheet)
 }
 
 /// A histogram with its look.

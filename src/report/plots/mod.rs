@@ -64,6 +64,34 @@ fn shown_cells<'a>(
     [fine, cells.last().copied().filter(|_| cells.len() > 1)]
 }
 
+/// One sheet a monitored function in each of the [`shown_cells`], drawn by `sheet`; `functions` lists those of a process.
+fn monitored_sheets<'a>(
+    result: &'a ScenarioResult,
+    prefix: &str,
+    shown: &dyn Fn(&ProcessSummary) -> bool,
+    functions: &dyn Fn(&ProcessSummary) -> Vec<usize>,
+    sheet: impl Fn(&'a ScenarioResult, &'a Cell, usize, String) -> Sheet<'a>,
+) -> Vec<Sheet<'a>> {
+    let prefixes = [prefix.to_string(), format!("{prefix}_coarse")];
+    let mut sheets = vec![];
+    for (cell, prefix) in shown_cells(result, shown).into_iter().zip(prefixes) {
+        let Some(cell) = cell else { continue };
+        let mut wanted: Vec<usize> = cell.processes.iter().flat_map(functions).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let names: Vec<String> = wanted.iter().map(|&f| function_name(result, f)).collect();
+        let files = file_names(&prefix, &names);
+        sheets.extend(
+            wanted
+                .into_iter()
+                .zip(files)
+                .map(|(function, file)| sheet(result, cell, function, file)),
+        );
+    }
+    sheets.retain(|s| !s.panels.is_empty());
+    sheets
+}
+
 /// A figure in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {

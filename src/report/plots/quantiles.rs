@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, Look, QUIET};
-use super::{file_names, function_name, process_name, shown_cells};
+use super::{function_name, monitored_sheets, process_name};
 use crate::report::result::{Cell, ProcessSummary, QuantileBand, ScenarioResult};
 
 /// Panels in one figure.
@@ -16,32 +16,8 @@ const MOST_PANELS: usize = 24;
 /// largest, where the processes differ most.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
     let shown = |p: &ProcessSummary| p.quantiles.iter().any(drawable);
-    let [fine, coarse] = shown_cells(result, &shown);
-    let fine = fine.map_or_else(Vec::new, |cell| sheets_at(result, cell, "quantiles"));
-    let coarse = coarse.map_or_else(Vec::new, |cell| sheets_at(result, cell, "quantiles_coarse"));
-    fine.into_iter().chain(coarse).collect()
-}
-
-/// One figure a monitored function, at one η; file names begin with `prefix`.
-pub fn sheets_at<'a>(result: &'a ScenarioResult, cell: &'a Cell, prefix: &str) -> Vec<Sheet<'a>> {
-    let mut functions: Vec<usize> = cell
-        .processes
-        .iter()
-        .flat_map(|p| &p.quantiles)
-        .map(|q| q.function)
-        .collect();
-    functions.sort_unstable();
-    functions.dedup();
-    let names: Vec<String> = functions
-        .iter()
-        .map(|&f| function_name(result, f))
-        .collect();
-    let files = file_names(prefix, &names);
-    let sheets = functions
-        .iter()
-        .zip(files)
-        .map(|(&function, file)| sheet(result, cell, function, file));
-    sheets.filter(|s| !s.panels.is_empty()).collect()
+    let functions = |p: &ProcessSummary| p.quantiles.iter().map(|x| x.function).collect();
+    monitored_sheets(result, "quantiles", &shown, &functions, sheet)
 }
 
 /// A band, with its look, over the cell's times.
