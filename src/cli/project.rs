@@ -6,6 +6,9 @@ use crate::scenario::Scenario;
 use nalgebra::{DMatrix, DVector};
 use std::fmt::Write;
 
+/// Parameters of a landscape whose points are projected.
+const MOST: usize = 5000;
+
 /// Rows and columns of a matrix that are printed.
 const SHOWN: usize = 8;
 
@@ -16,6 +19,12 @@ pub(super) fn report(scenario: &Scenario, at: &[f64]) -> Result<String, BadInput
         return Err(BadInput(vec![format!(
             "--at has {} numbers, but `{}` has {d} parameters",
             at.len(),
+            scenario.name
+        )]));
+    }
+    if d > MOST {
+        return Err(BadInput(vec![format!(
+            "`{}` has {d} parameters; `project` forms d × d matrices and takes at most {MOST}",
             scenario.name
         )]));
     }

@@ -7,7 +7,6 @@ use crate::random::{LaneRng, Purpose};
 use crate::real::{LANES, Lanes};
 use crate::region::{all_lanes, bounded};
 use crate::schedule::RateStream;
-use nalgebra::DVector;
 
 /// Steps whose coefficients are prepared at a time.
 const SEGMENT: usize = 256;
@@ -225,14 +224,10 @@ impl Block {
             InitialMomentum::Zero | InitialMomentum::Gaussian(_) => vec![0.0; d],
             InitialMomentum::Fixed(m) => m.clone(),
             InitialMomentum::Gradient => {
-                let x0 = DVector::from_column_slice(&ensemble.x0);
-                ensemble
-                    .oracle
-                    .landscape
-                    .jet(&x0)
-                    .gradient
-                    .as_slice()
-                    .to_vec()
+                let mut gradient = vec![0.0; d];
+                let landscape = &ensemble.oracle.landscape;
+                landscape.gradient_at(&ensemble.x0, &mut gradient);
+                gradient
             }
         };
         let spread = match ensemble.m0 {

@@ -252,6 +252,12 @@ fn check(
 ) -> Result<Scenario, Problem> {
     let landscape = landscape(&raw.landscape, data)?;
     let d = landscape.dimension();
+    if d > MOST {
+        return problem(
+            "landscape",
+            format!("has {d} parameters; at most {MOST} are allowed"),
+        );
+    }
     let noise = noise(&raw.noise, &landscape)?;
     let RawNoiseScale { factor, power } = raw.noise_scale;
     require(

@@ -1,5 +1,6 @@
 //! Exact moments of a scenario, where its loss is quadratic and its noise has a constant covariance.
 
+use super::run::LARGEST_SPECTRUM;
 use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
 use crate::clocks::FastTime;
@@ -70,6 +71,9 @@ impl Scenario {
         members: &[Member],
         systems: &[System],
     ) -> Option<ExactMoments> {
+        if self.x0.len() > LARGEST_SPECTRUM {
+            return None;
+        }
         let form = self.oracle.landscape.quadratic_form()?;
         if self.region.is_some() || !(self.oracle.noise.additive() || self.noise_factor == 0.0) {
             return None;

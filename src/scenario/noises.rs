@@ -6,6 +6,9 @@ use crate::landscape::Landscape;
 use crate::oracle::*;
 use std::sync::Arc;
 
+/// Parameters of a landscape with minibatch noise, whose covariance is d × d for every path.
+const MOST_BATCHED: usize = 2000;
+
 pub(super) fn noise(
     raw: &RawNoise,
     landscape: &Arc<dyn Landscape>,
@@ -15,6 +18,15 @@ pub(super) fn noise(
             return problem(
                 key,
                 format!("is {size}, but must be a whole number from 1 to {MOST}"),
+            );
+        }
+        let d = landscape.dimension();
+        if d > MOST_BATCHED {
+            return problem(
+                key,
+                format!(
+                    "works with the d × d covariance: at most {MOST_BATCHED} parameters are allowed, here are {d}"
+                ),
             );
         }
         Minibatch::new(landscape.clone(), size).map_or_else(

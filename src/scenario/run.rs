@@ -5,8 +5,11 @@ use super::{Comparison, Scenario};
 use crate::ensemble::{Accumulator, Control, Interrupted};
 use crate::report::result::{Effort, ScenarioResult, Verdict};
 use crate::theorems::weak_approximation::{Claim, Demands, Judgement, Rung, judge};
-use nalgebra::DVector;
+use nalgebra::DMatrix;
 use std::time::Instant;
+
+/// Dimensions up to which d × d matrices are formed for a note or a drawing beside the simulation.
+pub(super) const LARGEST_SPECTRUM: usize = 2000;
 
 /// Path-steps of the first round: what a progress bar can count on.
 pub fn total_work(scenario: &Scenario) -> u64 {
@@ -94,13 +97,15 @@ impl Scenario {
 
     /// The η up to which ηλ‖∇²L(x_0)‖ ≤ 1: theorems about small learning rates are not judged beyond.
     ///
-    /// In more than 2000 dimensions the spectrum is not computed, and nothing is excluded.
+    /// In more than [`LARGEST_SPECTRUM`] dimensions the spectrum is not computed, and nothing is excluded.
     pub(super) fn largest_stable_eta(&self) -> f64 {
-        if self.x0.len() > 2000 {
+        if self.x0.len() > LARGEST_SPECTRUM {
             return f64::INFINITY;
         }
-        let x0 = DVector::from_column_slice(&self.x0);
-        let hessian = self.oracle.landscape.jet(&x0).hessian;
+        let d = self.x0.len();
+        let mut hessian = DMatrix::zeros(d, d);
+        let landscape = &self.oracle.landscape;
+        landscape.hessian_at(&self.x0, hessian.as_mut_slice());
         let sharpness = hessian.symmetric_eigenvalues().amax();
         let rate = self.learning_rate.bounds(self.run.horizon).1;
         let eta = 1.0 / (sharpness * rate);
