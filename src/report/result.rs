@@ -1,11 +1,11 @@
 //! The result of one scenario: every number that tables and figures show, serialised to `result.json`.
 //!
-//! Times are fast times t = kη unless a name says otherwise. Series run over the save times of their cell.
+//! Times are on the clock of the scenario's [`Regime`]: fast t = kη or slow t = kη². Series run over the save times of their cell.
 
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout of `result.json`; raised whenever a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// A number with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,6 +147,17 @@ pub enum Verdict {
     Inconclusive,
 }
 
+/// The clock of a scenario.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Regime {
+    /// Regime I: O(1/η) steps, fast time t = kη (Theorem 4.5).
+    #[default]
+    Fast,
+    /// Regime II: O(1/η²) steps, slow time t = kη² (Theorem 5.5). Test functions are taken at Φ(x_k).
+    Slow,
+}
+
 /// Everything that one scenario produced.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ScenarioResult {
@@ -168,6 +179,8 @@ pub struct ScenarioResult {
     pub sample_paths: Option<SamplePaths>,
     /// L around the sample paths, for d = 2.
     pub contours: Option<ContourGrid>,
+    /// Regime II, d = 2: many paths at many times, and the manifold Γ.
+    pub clouds: Option<Clouds>,
     /// Facts worth a line in the report: constants of the schedule family, assumptions that fail, exits.
     pub notes: Vec<String>,
     /// What it cost.
@@ -193,7 +206,9 @@ pub struct ScenarioInfo {
     pub settings: String,
     /// Dimension d of the parameters.
     pub dimension: usize,
-    /// Horizon T in fast time.
+    /// The clock of all times.
+    pub regime: Regime,
+    /// Horizon T.
     pub horizon: f64,
 }
 
@@ -211,6 +226,12 @@ pub enum ProcessFamily {
     Coupled,
     /// The limiting SDE (51).
     Sde,
+    /// The slow SDE (4); where its diffusion vanishes, a gradient flow on Γ.
+    SlowSde,
+    /// The slow SDE with a planted mistake: a negative control.
+    SlowControl,
+    /// The law of the slow SDE in closed form: it has no paths, only `exact` means.
+    ClosedForm,
 }
 
 /// One process of the ensemble.
@@ -345,6 +366,8 @@ pub struct Comparison {
     pub limit: Estimate,
     /// One entry per test function.
     pub functions: Vec<FunctionCheck>,
+    /// Regime II: distances between paths, between laws, and of path functionals.
+    pub distances: Vec<DistanceCheck>,
     /// Errors from exact moments alone, without sampling.
     pub exact: Vec<ExactLadder>,
 }
@@ -377,6 +400,39 @@ pub struct FunctionCheck {
     /// χ² of the fit per degree of freedom.
     #[serde(with = "number")]
     pub reduced_chi_square: f64,
+}
+
+/// How two processes are compared beyond expectations at single times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DistanceKind {
+    /// E‖Φ(x_k) − X_{kη²}‖ on the shared Brownian path, at the end.
+    Pathwise,
+    /// E sup_t ‖Φ(x_k) − X_{kη²}‖ over the times that are looked at.
+    Supremum,
+    /// Kolmogorov–Smirnov distance between the laws of a test function.
+    KolmogorovSmirnov,
+    /// Wasserstein-1 distance between the laws of a test function.
+    Wasserstein,
+    /// Mean over directions of the Wasserstein-1 distance between projections of the laws.
+    SlicedWasserstein,
+    /// |E F(Φ(x)) − E F(X)| for a functional F of the whole path.
+    Functional,
+}
+
+/// One distance along the ladder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DistanceCheck {
+    /// What is measured.
+    pub kind: DistanceKind,
+    /// Name for tables and legends, e.g. `KS x[1]`, `sup ‖Φ(x)−X‖`, `max x[1]`.
+    pub name: String,
+    /// The ladder and its limit; `check.function` is the index of the test function behind it, where there is one.
+    pub check: FunctionCheck,
+    /// Per η: the same distance between two independent ensembles of the right process, as many paths each; NaN where it
+    /// has no meaning.
+    #[serde(with = "number")]
+    pub floor: Vec<f64>,
 }
 
 /// One point of an error curve.
@@ -450,6 +506,23 @@ pub struct ContourGrid {
     /// `values[iy][ix]`.
     #[serde(with = "number")]
     pub values: Vec<Vec<f64>>,
+}
+
+/// Many paths at many slow times over the plane, and Γ.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Clouds {
+    /// Learning-rate scale.
+    #[serde(with = "number")]
+    pub eta: f64,
+    /// Slow times, increasing; the frames of the animation.
+    #[serde(with = "number")]
+    pub times: Vec<f64>,
+    /// `positions[process][time][path]`: the raw iterate x_k (not Φ(x_k)) or X_t; empty for processes without paths.
+    #[serde(with = "number")]
+    pub positions: Vec<Vec<Vec<Vec<f64>>>>,
+    /// Γ as polylines of points (x₁, x₂) around the paths.
+    #[serde(with = "number")]
+    pub manifold: Vec<Vec<Vec<f64>>>,
 }
 
 /// What the run cost.

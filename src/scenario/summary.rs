@@ -68,6 +68,7 @@ impl Scenario {
                     level: j.limit.level,
                     limit: j.limit,
                     functions: j.functions,
+                    distances: vec![],
                     exact: exact
                         .as_ref()
                         .map_or(vec![], |e| self.exact_ladder(left, right, e)),
@@ -95,6 +96,7 @@ impl Scenario {
                 seed: self.run.seed,
                 settings: self.settings.clone(),
                 dimension: self.x0.len(),
+                regime: Regime::Fast,
                 horizon: self.run.horizon,
             },
             processes: members.iter().map(|m| self.describe(*m)).collect(),
@@ -103,6 +105,7 @@ impl Scenario {
             comparisons,
             sample_paths: paths,
             contours,
+            clouds: None,
             notes,
             effort,
         }

@@ -248,6 +248,7 @@ fn comparison(
         level: 0.99,
         limit: functions[0].limit,
         functions,
+        distances: Vec::new(),
         exact: exact.collect(),
     }
 }
@@ -365,6 +366,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
             seed: 7,
             settings: String::new(),
             dimension: 2,
+            regime: Regime::Fast,
             horizon: HORIZON,
         },
         processes,
@@ -373,6 +375,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
         comparisons,
         sample_paths: Some(sample_paths(&kinds, 1.0 / 64.0, 3, &mut normal)),
         contours: Some(ContourGrid { x, y, values }),
+        clouds: None,
         notes: Vec::new(),
         effort: Effort::default(),
     }

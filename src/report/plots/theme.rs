@@ -176,6 +176,9 @@ pub const STANDARD: Look = look(Rgb(86, 180, 233), Dash::Long, Marker::Hexagon);
 /// The coupled trajectory y.
 pub const COUPLED: Look = look(Rgb(90, 90, 90), Dash::Long, Marker::Plus);
 
+/// A law in closed form.
+pub const EXACT_LAW: Look = look(EXACT, Dash::Long, Marker::Plus);
+
 /// SGDM by momentum index: darker as α grows.
 pub const SGDM: [(f64, Look); 6] = [
     (0.0, look(Rgb(230, 159, 0), Dash::Dashed, Marker::Square)),
@@ -222,7 +225,9 @@ pub fn process_looks(processes: &[Process]) -> Vec<Look> {
     for (index, process) in processes.iter().enumerate() {
         let wished = match process.family {
             ProcessFamily::Sgd => SGD,
-            ProcessFamily::Sde => SDE,
+            ProcessFamily::Sde | ProcessFamily::SlowSde => SDE,
+            ProcessFamily::SlowControl => SPARE[0],
+            ProcessFamily::ClosedForm => EXACT_LAW,
             ProcessFamily::Standard => STANDARD,
             ProcessFamily::Coupled => COUPLED,
             ProcessFamily::Sgdm => nearest(process.alpha),
