@@ -18,6 +18,7 @@
 //! | Eq. (51), limiting SDE | [`ensemble::Dynamics::LimitingSde`] |
 //! | Lemma A.2, conversion between conventions | [`schedule::averaged_steps`], [`schedule::RateKind::Standard`] |
 //! | Sec. 5, gradient-flow projection Φ, ∂Φ, ∂²Φ\[Σ\], coefficients of Eq. (4) | [`projection`] |
+//! | laws of Eq. (4) in closed form | [`slow_law`] |
 //! | exact moments on quadratic losses | [`exact_moments`] |
 //!
 //! # From a scenario file to a verdict
@@ -47,5 +48,6 @@ pub mod region;
 pub mod report;
 pub mod scenario;
 pub mod schedule;
+pub mod slow_law;
 pub mod statistics;
 pub mod theorems;

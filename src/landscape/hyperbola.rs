@@ -2,9 +2,12 @@
 
 use super::Formula;
 use crate::real::Real;
+use crate::slow_law::{SlowLaw, SlowNoise};
 use nalgebra::DVector;
 
 /// L(x, y) = ½(xy − 1)², d = 2. Γ = {xy = 1}, two branches; on it ∇²L = (y, x)(y, x)ᵀ: rank 1. ∇L = (xy − 1)(y, x).
+///
+/// Under Σ = c∇²L the slow SDE (4) is the curve sinh 2s(τ) = e^{−cτ} sinh 2s_0 towards the flattest point ±(1, 1).
 ///
 /// **Closed form of Φ** (theory: Sec. 6, closed form 5). The gradient flow conserves x² − y², and the sign of x + y (the
 /// line x + y = 0 runs into the saddle at the origin): Φ = ±(eˢ, e⁻ˢ) with s = ½ asinh((x² − y²)/2).
@@ -59,5 +62,18 @@ impl Formula for Hyperbola {
         let s = 0.5 * (0.5 * sum * difference).asinh();
         let end = [s.exp().copysign(sum), (-s).exp().copysign(sum)];
         Some(DVector::from_column_slice(&end))
+    }
+
+    /// Σ = c∇²L: sinh 2s = ½(x² − y²) decays like e^{−cτ}.
+    fn slow_law(&self, noise: &SlowNoise, p: &DVector<f64>) -> Option<SlowLaw> {
+        let (sum, difference) = (p[0] + p[1], p[0] - p[1]);
+        match *noise {
+            SlowNoise::Hessian(rate) if sum != 0.0 => Some(SlowLaw::HyperbolaCurve {
+                sinh: 0.5 * sum * difference,
+                sign: sum.signum(),
+                rate,
+            }),
+            _ => None,
+        }
     }
 }

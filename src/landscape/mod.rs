@@ -38,6 +38,7 @@ pub use two_layer_network::{Activation, HiddenLayer, TwoLayerNetwork};
 pub use valley::{Steepness, Valley};
 
 use crate::real::{LANES, Lanes, Real};
+use crate::slow_law::{SlowLaw, SlowNoise};
 use nalgebra::{DMatrix, DVector};
 
 /// A loss and its derivatives, written once for every number type.
@@ -74,6 +75,11 @@ pub trait Formula: Send + Sync {
     /// Φ(x) = lim φ(x, t), the end of the gradient flow φ̇ = −∇L(φ) from x (theory: Sec. 5), where a closed form exists and
     /// the flow from x ends on Γ.
     fn exact_projection(&self, _x: &DVector<f64>) -> Option<DVector<f64>> {
+        None
+    }
+
+    /// The law of the slow SDE (4) under `noise`, started at Φ(x), where a closed form exists.
+    fn slow_law(&self, _noise: &SlowNoise, _x: &DVector<f64>) -> Option<SlowLaw> {
         None
     }
 }
@@ -301,6 +307,11 @@ pub trait Landscape: Send + Sync {
 
     /// See [`Formula::exact_projection`].
     fn exact_projection(&self, x: &DVector<f64>) -> Option<DVector<f64>>;
+
+    /// See [`Formula::slow_law`].
+    fn slow_law(&self, _noise: &SlowNoise, _x: &DVector<f64>) -> Option<SlowLaw> {
+        None
+    }
 }
 
 /// L, ∇L and ∇²L at one point.
@@ -421,6 +432,10 @@ impl<F: Formula> Landscape for F {
 
     fn exact_projection(&self, x: &DVector<f64>) -> Option<DVector<f64>> {
         Formula::exact_projection(self, x)
+    }
+
+    fn slow_law(&self, noise: &SlowNoise, x: &DVector<f64>) -> Option<SlowLaw> {
+        Formula::slow_law(self, noise, x)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Formula, LandscapeError};
 use crate::real::Real;
+use crate::slow_law::{SlowLaw, SlowNoise};
 use nalgebra::DVector;
 
 /// L(x) = ¼(‖x‖² − 1)², d ≥ 2 (d = 2: the circle). Γ = {‖x‖ = 1}; on it ∇²L = 2xxᵀ: rank 1, the normal curvature 2
@@ -86,6 +87,19 @@ impl Formula for Sphere {
     /// Everywhere but at the centre, which is a maximum.
     fn exact_projection(&self, x: &DVector<f64>) -> Option<DVector<f64>> {
         x.clone().try_normalize(0.0)
+    }
+
+    /// Σ = s²I: Brownian motion. Σ = c∇²L: at rest, since tr ∇²L = 2 everywhere on Γ.
+    fn slow_law(&self, noise: &SlowNoise, x: &DVector<f64>) -> Option<SlowLaw> {
+        let start = Formula::exact_projection(self, x)?;
+        match *noise {
+            SlowNoise::Isotropic(variance) => Some(SlowLaw::SphereBrownian { start, variance }),
+            SlowNoise::Hessian(_) => Some(SlowLaw::Rest {
+                point: start,
+                trace: 2.0,
+            }),
+            SlowNoise::Other => None,
+        }
     }
 }
 

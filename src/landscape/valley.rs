@@ -2,6 +2,7 @@
 
 use super::{Formula, LandscapeError};
 use crate::real::Real;
+use crate::slow_law::{SlowLaw, SlowNoise};
 use nalgebra::DVector;
 
 /// How steep the walls are: the function a(u) > 0.
@@ -145,6 +146,24 @@ impl Formula for Valley {
             }
         };
         Some(DVector::from_column_slice(&[end, 0.0]))
+    }
+
+    /// Exponential walls under Σ = s²I: Ornstein–Uhlenbeck. Walls 1 + u² under Σ = c∇²L: u̇ = −½cu.
+    fn slow_law(&self, noise: &SlowNoise, x: &DVector<f64>) -> Option<SlowLaw> {
+        let start = Formula::exact_projection(self, x)?[0];
+        match (self.steepness, *noise) {
+            (Steepness::Exponential { kappa }, SlowNoise::Isotropic(variance)) => {
+                Some(SlowLaw::OrnsteinUhlenbeck {
+                    start,
+                    kappa,
+                    variance,
+                })
+            }
+            (Steepness::Quadratic, SlowNoise::Hessian(rate)) => {
+                Some(SlowLaw::ValleyCurve { start, rate })
+            }
+            _ => None,
+        }
     }
 }
 
