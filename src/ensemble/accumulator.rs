@@ -2,6 +2,7 @@
 
 use super::block::{BlockView, Observer, PathFailures};
 use super::histogram::DyadicHistogram;
+use super::path_statistics::{PathCollector, PathPlan, PathStatistics};
 use super::{Dynamics, Ensemble, TestFunction};
 use crate::real::Lanes;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ pub struct Plan {
     pub monitored: Vec<usize>,
     /// Pairs of processes whose paired difference h(left) − h(right) is kept.
     pub pairs: Vec<(usize, usize)>,
+    /// Regime II: what is kept of whole paths.
+    pub paths: Option<PathPlan>,
 }
 
 /// Mean and sum of squared deviations of several variables side by side (Welford; merged by Chan's formula).
@@ -136,6 +139,8 @@ pub struct Accumulator {
     pub histograms: Vec<Vec<Vec<DyadicHistogram>>>,
     /// Per process.
     pub failures: Vec<crate::report::result::Failures>,
+    /// Regime II: whole paths.
+    pub paths: Option<PathStatistics>,
 }
 
 impl Accumulator {
@@ -176,7 +181,11 @@ impl Accumulator {
         for (a, b) in self.failures.iter_mut().zip(&other.failures) {
             a.blow_ups += b.blow_ups;
             a.exits += b.exits;
+            a.unprojected += b.unprojected;
             a.first = [a.first, b.first].into_iter().flatten().min();
+        }
+        if let (Some(a), Some(b)) = (&mut self.paths, &other.paths) {
+            a.merge(b);
         }
     }
 }
@@ -194,11 +203,12 @@ pub struct Collector<'a> {
     /// Moments of one block on their way into the total.
     moments: Moments,
     joint: CoMoments,
+    paths: Option<PathCollector<'a>>,
 }
 
 impl<'a> Collector<'a> {
-    /// An empty collector for an ensemble.
-    pub fn new(ensemble: &Ensemble, plan: &'a Plan) -> Collector<'a> {
+    /// An empty collector for paths of one batch of an ensemble.
+    pub fn new(ensemble: &Ensemble, plan: &'a Plan, batch: usize) -> Collector<'a> {
         let (saves, processes) = (ensemble.save.len(), ensemble.processes.len());
         let (functions, groups) = (plan.functions.len(), ensemble.groups());
         let lanes = vec![vec![Lanes::ZERO; groups]; functions];
@@ -217,6 +227,7 @@ impl<'a> Collector<'a> {
                     saves
                 ],
                 failures: vec![Default::default(); processes],
+                paths: None,
             },
             values: vec![lanes.clone(); processes],
             coarse: vec![Lanes::ZERO; groups],
@@ -234,7 +245,14 @@ impl<'a> Collector<'a> {
                 least: vec![0.0; functions],
                 greatest: vec![0.0; functions],
             },
+            paths: PathCollector::new(ensemble, plan, batch),
         }
+    }
+
+    /// The statistics.
+    pub fn finish(mut self) -> Accumulator {
+        self.total.paths = self.paths.map(|p| p.total);
+        self.total
     }
 }
 
@@ -262,7 +280,10 @@ impl Observer for Collector<'_> {
                     }
                 }
             }
-            if matches!(dynamics, Dynamics::LimitingSde { .. }) {
+            if matches!(
+                dynamics,
+                Dynamics::LimitingSde { .. } | Dynamics::SlowSde { .. }
+            ) {
                 // Talay–Tubaro: E h(step h) = E h(X) + ch + O(h²), so 2h(fine) − h(coarse) has bias O(h²).
                 let columns = values.iter_mut().zip(&mut self.errors);
                 for (h, (fine, error)) in self.plan.functions.iter().zip(columns) {
@@ -292,6 +313,9 @@ impl Observer for Collector<'_> {
             measure(&mut self.moments, &self.errors, view.alive, n);
             self.total.pairs[save][pair].merge(&self.moments);
         }
+        if let Some(paths) = &mut self.paths {
+            paths.observe(save, view);
+        }
     }
 
     fn finish(&mut self, view: &BlockView<'_>) {
@@ -299,16 +323,18 @@ impl Observer for Collector<'_> {
             let PathFailures {
                 blow_ups,
                 exits,
+                unprojected,
                 first,
             } = *view.failures(process);
             total.blow_ups += blow_ups;
             total.exits += exits;
+            total.unprojected += unprojected;
             total.first = [total.first, first].into_iter().flatten().min();
         }
     }
 }
 
-fn count(alive: &[Lanes]) -> u64 {
+pub(super) fn count(alive: &[Lanes]) -> u64 {
     alive
         .iter()
         .map(|m| u64::from(m.to_bitmask().count_ones()))
@@ -325,8 +351,10 @@ fn mean(values: &[Lanes], alive: &[Lanes], n: u64) -> f64 {
 }
 
 /// The moments of every variable over the block.
-fn measure(block: &mut Moments, values: &[Vec<Lanes>], alive: &[Lanes], n: u64) {
+pub(super) fn measure(block: &mut Moments, values: &[Vec<Lanes>], alive: &[Lanes], n: u64) {
     block.n = n;
+    block.mean.resize(values.len(), 0.0);
+    block.squares.resize(values.len(), 0.0);
     if n == 0 {
         return;
     }

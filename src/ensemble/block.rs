@@ -1,8 +1,9 @@
 //! One block of paths: the lock step itself.
 
-use super::{Dynamics, Ensemble, InitialMomentum, has_memory};
+use super::{Dynamics, Ensemble, InitialMomentum, SlowRegime, SlowScheme, has_memory};
 use crate::clocks::Steps;
 use crate::landscape::Coefficients;
+use crate::projection::{Batch, Outcome};
 use crate::random::{LaneRng, Purpose};
 use crate::real::{LANES, Lanes};
 use crate::region::{all_lanes, bounded};
@@ -16,6 +17,10 @@ const PATROL: u64 = 1024;
 
 /// A coordinate beyond this many times 1 + ‖x_0‖∞ counts as a blow-up.
 const BLOW_UP: f64 = 1e8;
+
+/// Rounds and tolerance of the nearest-point iteration; each round gains a factor of distance times curvature of Γ.
+const NEAREST_ITERATIONS: usize = 40;
+const NEAREST_TOLERANCE: f64 = 1e-9;
 
 /// Receives the states at the save steps.
 pub trait Observer {
@@ -38,12 +43,18 @@ pub struct BlockView<'a> {
 }
 
 impl<'a> BlockView<'a> {
-    /// State of a process, group by group; for the SDE the finer of its two time steps.
+    /// State of a process, group by group; for the SDEs the finer of their two time steps. In Regime II the state of an optimizer
+    /// is Φ(x_k), unless [`SlowRegime::landed`] is off.
     pub fn state(&self, process: usize) -> &'a [Lanes] {
-        &self.tracks[process].x
+        let track = &self.tracks[process];
+        if track.landed.is_empty() {
+            &track.x
+        } else {
+            &track.landed
+        }
     }
 
-    /// The SDE at its coarser time step; empty for other processes.
+    /// An SDE at its coarser time step; empty for other processes.
     pub fn coarse(&self, process: usize) -> &'a [Lanes] {
         &self.tracks[process].coarse
     }
@@ -61,6 +72,8 @@ pub struct PathFailures {
     pub blow_ups: u64,
     /// Paths that left the compact set.
     pub exits: u64,
+    /// Paths that Φ could not be computed on.
+    pub unprojected: u64,
     /// Smallest path number that failed, and the step at which it was noticed.
     pub first: Option<(u64, u64)>,
 }
@@ -78,6 +91,8 @@ struct Track {
     x: Vec<Lanes>,
     m: Vec<Lanes>,
     coarse: Vec<Lanes>,
+    /// Φ(x) at the last save step, for optimizers in Regime II.
+    landed: Vec<Lanes>,
     coefficients: Vec<Coefficients>,
     /// Lanes that left the compact set, and where they stay.
     stopped: Vec<Lanes>,
@@ -100,6 +115,21 @@ pub struct Block {
     increments: Vec<Lanes>,
     pair: Vec<Lanes>,
     sde_noise: Vec<Lanes>,
+    slow: SlowWork,
+}
+
+/// Working memory of the slow processes.
+struct SlowWork {
+    batch: Batch,
+    outcomes: Vec<[Outcome; LANES]>,
+    /// Sums of innovations over the current fine and coarse slow step.
+    fine: Vec<Lanes>,
+    coarse: Vec<Lanes>,
+    /// One unit vector, the columns of B, a drift, and where a nearest point is sought: one group each.
+    unit: Vec<Lanes>,
+    columns: Vec<Lanes>,
+    drift: Vec<Lanes>,
+    target: Vec<Lanes>,
 }
 
 impl Block {
@@ -119,7 +149,17 @@ impl Block {
                     _ => vec![],
                 },
                 coarse: match p {
-                    Dynamics::LimitingSde { .. } => vec![Lanes::ZERO; n],
+                    Dynamics::LimitingSde { .. } | Dynamics::SlowSde { .. } => {
+                        vec![Lanes::ZERO; n]
+                    }
+                    _ => vec![],
+                },
+                landed: match p {
+                    Dynamics::Discrete { .. } | Dynamics::Coupled { .. }
+                        if ensemble.slow.as_ref().is_some_and(|s| s.landed) =>
+                    {
+                        vec![Lanes::ZERO; n]
+                    }
                     _ => vec![],
                 },
                 coefficients: vec![Coefficients::default(); SEGMENT],
@@ -133,11 +173,14 @@ impl Block {
             .iter()
             .map(|p| match p {
                 Dynamics::LimitingSde { substeps, .. } => 2 * substeps,
+                Dynamics::SlowSde { .. } => ensemble.slow.as_ref().map_or(0, |s| s.grid.substeps),
                 _ => 0,
             })
             .max()
             .unwrap_or(0);
         let r = noise.brownian();
+        let slow = |n: usize| vec![Lanes::ZERO; if ensemble.slow.is_some() { n } else { 0 }];
+        let settings = ensemble.slow.as_ref().map(|s| s.projection.clone());
         Block {
             groups,
             tracks,
@@ -151,6 +194,16 @@ impl Block {
             increments: vec![Lanes::ZERO; fine * r * groups],
             pair: vec![Lanes::ZERO; r * groups],
             sde_noise: vec![Lanes::ZERO; n],
+            slow: SlowWork {
+                batch: Batch::new(settings.unwrap_or_default()),
+                outcomes: vec![[Outcome::Landed; LANES]; groups],
+                fine: slow(r * groups),
+                coarse: slow(r * groups),
+                unit: slow(r),
+                columns: slow(r * d),
+                drift: slow(d),
+                target: slow(n),
+            },
         }
     }
 
@@ -186,6 +239,7 @@ impl Block {
                 self.patrol(ensemble, first, step);
             }
             self.couple(ensemble, index);
+            self.show(ensemble, first, index, step);
             let view = BlockView {
                 ensemble,
                 first,
@@ -249,11 +303,22 @@ impl Block {
                     }
                 }
             }
+        }
+        for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
+            if let (Dynamics::SlowSde { .. }, Some(slow)) = (process, &ensemble.slow) {
+                for x in track.x.chunks_exact_mut(d) {
+                    for (x, &landing) in x.iter_mut().zip(&slow.landing) {
+                        *x = Lanes::splat(landing);
+                    }
+                }
+            }
             let Track { x, coarse, .. } = track;
             if !coarse.is_empty() {
                 coarse.copy_from_slice(x);
             }
         }
+        self.slow.fine.fill(Lanes::ZERO);
+        self.slow.coarse.fill(Lanes::ZERO);
     }
 
     fn advance(
@@ -275,6 +340,9 @@ impl Block {
             }
             for offset in 0..length {
                 self.step(ensemble, start, offset);
+                if let Some(slow) = &ensemble.slow {
+                    self.slow_step(ensemble, slow, first, start + offset as u64);
+                }
                 if ensemble.region.is_some() {
                     self.guard(ensemble, first, start + offset as u64 + 1);
                 }
@@ -319,7 +387,9 @@ impl Block {
                         step.apply(&self.v, x, m);
                     }
                 }
-                Dynamics::Coupled { .. } => {}
+                Dynamics::Coupled { .. }
+                | Dynamics::SlowSde { .. }
+                | Dynamics::Prescribed { .. } => {}
                 Dynamics::LimitingSde { lambda, substeps } => {
                     let k = (segment + offset as u64) as f64;
                     self.sde_step(ensemble, index, k, &**lambda, 2 * substeps);
@@ -347,28 +417,7 @@ impl Block {
         let (r, groups) = (noise.brownian(), self.groups);
         let diffusive = ensemble.sigma != 0.0 && r > 0;
         if diffusive {
-            let root = Lanes::splat((fine as f64).sqrt());
-            let shared = ensemble.oracle.shares_brownian_path();
-            for (j, rng) in self.brownian.iter_mut().enumerate() {
-                rng.normals(&mut self.normals);
-                for i in 0..r {
-                    let shift = if shared {
-                        let sum = self
-                            .normals
-                            .iter()
-                            .skip(i)
-                            .step_by(r)
-                            .fold(Lanes::ZERO, |s, &z| s + z);
-                        self.xi[j * r + i] + root * sum * Lanes::splat(1.0 / fine as f64)
-                    } else {
-                        Lanes::ZERO
-                    };
-                    for s in 0..fine {
-                        self.increments[(s * groups + j) * r + i] =
-                            shift - root * self.normals[s * r + i];
-                    }
-                }
-            }
+            self.bridge(r, fine, ensemble.oracle.shares_brownian_path());
         }
         let h = ensemble.eta / fine as f64;
         let row = r * groups;
@@ -404,6 +453,259 @@ impl Block {
         }
     }
 
+    /// `fine` increments of a Brownian path over one optimizer step, each times −fine/√η, into `increments`: the bridge through
+    /// ξ_k where the path is `shared` with the optimizers.
+    fn bridge(&mut self, r: usize, fine: usize, shared: bool) {
+        let root = Lanes::splat((fine as f64).sqrt());
+        let groups = self.groups;
+        for (j, rng) in self.brownian.iter_mut().enumerate() {
+            let normals = &mut self.normals[..fine * r];
+            rng.normals(normals);
+            for i in 0..r {
+                let shift = if shared {
+                    let sum = normals
+                        .iter()
+                        .skip(i)
+                        .step_by(r)
+                        .fold(Lanes::ZERO, |s, &z| s + z);
+                    self.xi[j * r + i] + root * sum * Lanes::splat(1.0 / fine as f64)
+                } else {
+                    Lanes::ZERO
+                };
+                for s in 0..fine {
+                    self.increments[(s * groups + j) * r + i] = shift - root * normals[s * r + i];
+                }
+            }
+        }
+    }
+
+    /// What step k means to the slow processes: its innovations are added up, and every n-th step they advance.
+    #[inline]
+    fn slow_step(&mut self, ensemble: &Ensemble, slow: &SlowRegime, first: u64, k: u64) {
+        let running = |(p, &active): (&Dynamics, &bool)| {
+            active && matches!(p, Dynamics::SlowSde { .. })
+        };
+        if !ensemble.processes.iter().zip(&ensemble.active).any(running) {
+            return;
+        }
+        let noise = &*ensemble.oracle.noise;
+        let r = noise.brownian();
+        let shared = ensemble.oracle.shares_brownian_path();
+        let grid = slow.grid;
+        if grid.substeps > 1 {
+            self.bridge(r, grid.substeps, shared);
+            let share = Lanes::splat(1.0 / grid.substeps as f64);
+            let row = r * self.groups;
+            for s in 0..grid.substeps {
+                let increments = &self.increments[s * row..(s + 1) * row];
+                let sums = self.slow.fine.iter_mut().zip(&mut self.slow.coarse);
+                for ((fine, coarse), &w) in sums.zip(increments) {
+                    *fine = share * w;
+                    *coarse += share * w;
+                }
+                let at = k as f64 + s as f64 / grid.substeps as f64;
+                self.advance_slow(ensemble, slow, first, k, at, false);
+                if s % 2 == 1 {
+                    let at = k as f64 + (s - 1) as f64 / grid.substeps as f64;
+                    self.advance_slow(ensemble, slow, first, k, at, true);
+                    self.slow.coarse.fill(Lanes::ZERO);
+                }
+            }
+            return;
+        }
+        if shared {
+            for (sum, &xi) in self.slow.fine.iter_mut().zip(&self.xi) {
+                *sum += xi;
+            }
+        }
+        if !(k + 1).is_multiple_of(grid.stride) {
+            return;
+        }
+        if !shared {
+            let root = Lanes::splat((grid.stride as f64).sqrt());
+            let groups = self.slow.fine.chunks_exact_mut(r.max(1));
+            for (rng, sums) in self.brownian.iter_mut().zip(groups) {
+                rng.normals(sums);
+                sums.iter_mut().for_each(|s| *s *= root);
+            }
+        }
+        for (coarse, &fine) in self.slow.coarse.iter_mut().zip(&self.slow.fine) {
+            *coarse += fine;
+        }
+        self.advance_slow(ensemble, slow, first, k, (k + 1 - grid.stride) as f64, false);
+        self.slow.fine.fill(Lanes::ZERO);
+        if (k + 1).is_multiple_of(2 * grid.stride) {
+            let at = (k + 1 - 2 * grid.stride) as f64;
+            self.advance_slow(ensemble, slow, first, k, at, true);
+            self.slow.coarse.fill(Lanes::ZERO);
+        }
+    }
+
+    /// One slow step of every slow process at the fine or the coarse step; `at` is the optimizer step at which it begins.
+    fn advance_slow(
+        &mut self,
+        ensemble: &Ensemble,
+        slow: &SlowRegime,
+        first: u64,
+        k: u64,
+        at: f64,
+        coarse: bool,
+    ) {
+        let d = ensemble.dimension();
+        let (noise, landscape) = (&*ensemble.oracle.noise, &*ensemble.oracle.landscape);
+        let eta = ensemble.eta;
+        let step = slow.grid.step(eta) * if coarse { 2.0 } else { 1.0 };
+        for index in 0..self.tracks.len() {
+            let Dynamics::SlowSde { lambda, scheme } = &ensemble.processes[index] else {
+                continue;
+            };
+            if !ensemble.active[index] {
+                continue;
+            }
+            let rate = lambda(at * eta * eta);
+            let track = &mut self.tracks[index];
+            let mut x = std::mem::take(if coarse { &mut track.coarse } else { &mut track.x });
+            let work = &mut self.slow;
+            let sums = if coarse { &work.coarse } else { &work.fine };
+            noise.diffuse(ensemble.sigma, &x, sums, &mut self.sde_noise, &mut self.scratch);
+            let scale = Lanes::splat(-rate * eta);
+            self.sde_noise.iter_mut().for_each(|v| *v *= scale);
+            let drift = match scheme {
+                SlowScheme::EulerMaruyama => rate * rate,
+                SlowScheme::LinearRate => rate,
+                _ => 0.0,
+            };
+            if matches!(
+                scheme,
+                SlowScheme::EulerMaruyama | SlowScheme::LinearRate | SlowScheme::WithoutDrift
+            ) {
+                let pairs = x.chunks_exact(d).zip(self.sde_noise.chunks_exact_mut(d));
+                for (x, v) in pairs {
+                    work.batch.tangential(landscape, x, v);
+                    if drift == 0.0 {
+                        continue;
+                    }
+                    for (i, column) in work.columns.chunks_exact_mut(d).enumerate() {
+                        work.unit.fill(Lanes::ZERO);
+                        work.unit[i] = Lanes::ONE;
+                        noise.diffuse(ensemble.sigma, x, &work.unit, column, &mut self.scratch);
+                    }
+                    work.batch.drift(landscape, x, &work.columns, &mut work.drift);
+                    for (v, &b) in v.iter_mut().zip(&work.drift) {
+                        *v = b.mul_add(Lanes::splat(drift * step), *v);
+                    }
+                }
+            }
+            for (x, &v) in x.iter_mut().zip(&self.sde_noise) {
+                *x += v;
+            }
+            if *scheme == SlowScheme::Nearest {
+                work.target.copy_from_slice(&x);
+            }
+            self.land(ensemble, slow, first, k + 1, index, &mut x);
+            if *scheme == SlowScheme::Nearest {
+                self.nearest(ensemble, slow, first, k + 1, index, &mut x);
+            }
+            let track = &mut self.tracks[index];
+            *if coarse { &mut track.coarse } else { &mut track.x } = x;
+        }
+    }
+
+    /// x ← Φ(x); paths on which this fails are taken out, and rest at Φ(x_0).
+    fn land(
+        &mut self,
+        ensemble: &Ensemble,
+        slow: &SlowRegime,
+        first: u64,
+        step: u64,
+        process: usize,
+        x: &mut [Lanes],
+    ) {
+        let d = ensemble.dimension();
+        let landscape = &*ensemble.oracle.landscape;
+        let rest = |alive: &[Lanes], x: &mut [Lanes]| {
+            for (x, alive) in x.chunks_exact_mut(d).zip(alive) {
+                for (x, &landing) in x.iter_mut().zip(&slow.landing) {
+                    *x = alive.select(*x, Lanes::splat(landing));
+                }
+            }
+        };
+        rest(&self.alive, x);
+        let tally = self.slow.batch.project(landscape, x, &mut self.slow.outcomes);
+        if tally.failed == 0 {
+            return;
+        }
+        let failures = &mut self.tracks[process].failures;
+        for (j, outcomes) in self.slow.outcomes.iter().enumerate() {
+            for (lane, _) in outcomes.iter().enumerate().filter(|(_, o)| **o != Outcome::Landed) {
+                failures.unprojected += 1;
+                failures.record(first + (j * LANES + lane) as u64, step);
+                self.alive[j].as_mut_array()[lane] = 0.0;
+            }
+        }
+        rest(&self.alive, x);
+    }
+
+    /// For the control: on entry the state plus its noise is `x` before landing — kept in the target — and x = Φ of it; on exit x
+    /// is the point of Γ nearest to it, by iterating p ← Φ(p + P(target − p)).
+    fn nearest(
+        &mut self,
+        ensemble: &Ensemble,
+        slow: &SlowRegime,
+        first: u64,
+        step: u64,
+        process: usize,
+        x: &mut [Lanes],
+    ) {
+        let d = ensemble.dimension();
+        for _ in 0..NEAREST_ITERATIONS {
+            let mut farthest = 0.0f64;
+            for (j, x) in x.chunks_exact_mut(d).enumerate() {
+                let target = &self.slow.target[j * d..(j + 1) * d];
+                let drift = &mut self.slow.drift;
+                for (v, (&x, &target)) in drift.iter_mut().zip(x.iter().zip(target)) {
+                    *v = self.alive[j].select(target - x, Lanes::ZERO);
+                }
+                self.slow.batch.tangential(&*ensemble.oracle.landscape, x, drift);
+                for (x, &v) in x.iter_mut().zip(drift.iter()) {
+                    farthest = v.abs().to_array().into_iter().fold(farthest, f64::max);
+                    *x += v;
+                }
+            }
+            self.land(ensemble, slow, first, step, process, x);
+            if farthest < NEAREST_TOLERANCE {
+                break;
+            }
+        }
+    }
+
+    /// What observers see of a process in Regime II: Φ(x_k), or the point of a prescribed curve.
+    fn show(&mut self, ensemble: &Ensemble, first: u64, save: usize, step: u64) {
+        let d = ensemble.dimension();
+        for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
+            if let Dynamics::Prescribed { states } = process
+                && let Some(state) = states.get(save)
+            {
+                for x in track.x.chunks_exact_mut(d) {
+                    for (x, &value) in x.iter_mut().zip(state) {
+                        *x = Lanes::splat(value);
+                    }
+                }
+            }
+        }
+        let Some(slow) = &ensemble.slow else { return };
+        for index in 0..self.tracks.len() {
+            let track = &mut self.tracks[index];
+            if track.landed.is_empty() || !ensemble.active[index] {
+                continue;
+            }
+            let mut landed = std::mem::take(&mut track.landed);
+            landed.copy_from_slice(&track.x);
+            self.land(ensemble, slow, first, step, index, &mut landed);
+            self.tracks[index].landed = landed;
+        }
+    }
+
     /// Parks the paths that left the compact set where they left it.
     fn guard(&mut self, ensemble: &Ensemble, first: u64, step: u64) {
         let Some(region) = &ensemble.region else {
@@ -411,7 +713,10 @@ impl Block {
         };
         let d = ensemble.dimension();
         for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
-            if matches!(process, Dynamics::Coupled { .. }) {
+            if matches!(
+                process,
+                Dynamics::Coupled { .. } | Dynamics::Prescribed { .. }
+            ) {
                 continue;
             }
             for j in 0..self.groups {
@@ -454,7 +759,10 @@ impl Block {
         let bound = BLOW_UP * (1.0 + size);
         for j in 0..self.groups {
             let mut healthy = all_lanes();
-            for track in &mut self.tracks {
+            for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
+                if matches!(process, Dynamics::Prescribed { .. }) {
+                    continue;
+                }
                 let range = j * d..(j + 1) * d;
                 let mut fine = bounded(&track.x[range.clone()], bound);
                 if let Some(coarse) = track.coarse.get(range) {

@@ -70,6 +70,13 @@ impl TestFunction {
         panel.push(TestFunction::Loss);
         panel
     }
+
+    /// The default panel on a manifold of minimizers, where the loss says nothing: coordinates, squares, a product and a cosine.
+    pub fn slow_panel(dimension: usize) -> Vec<TestFunction> {
+        let mut panel = TestFunction::default_panel(dimension);
+        panel.retain(|h| !matches!(h, TestFunction::Loss | TestFunction::Fourth(_)));
+        panel
+    }
 }
 
 impl fmt::Display for TestFunction {

@@ -11,6 +11,9 @@ const BINS: usize = 512;
 /// Bins start this many octaves below the first value: 2⁻⁴⁰ relative resolution for data that hardly vary.
 const FINEST: i32 = 40;
 
+/// Bins over which two histograms are compared.
+const COMMON_BINS: i64 = 4096;
+
 /// Counts in bins of width 2^exponent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DyadicHistogram {
@@ -99,6 +102,58 @@ impl DyadicHistogram {
         Some(origin + width * counts.len() as f64)
     }
 
+    /// These counts without those of a part that was merged into them.
+    pub fn without(&self, part: &DyadicHistogram) -> DyadicHistogram {
+        let mut rest = self.clone();
+        let shift = (self.exponent - part.exponent).clamp(0, 63);
+        for (i, &count) in part.counts.iter().enumerate() {
+            let index = ((part.first + i as i64) >> shift) - self.first;
+            if let Some(c) = usize::try_from(index).ok().and_then(|i| rest.counts.get_mut(i)) {
+                *c = c.saturating_sub(count);
+            }
+        }
+        rest
+    }
+
+    /// Kolmogorov–Smirnov and Wasserstein-1 distance of the two empirical laws, from their distribution functions at the edges
+    /// of common bins: the first is a lower bound that misses at most the mass of a bin, the second is exact up to a bin width.
+    /// `None` where one of them is empty.
+    pub fn distances(&self, other: &DyadicHistogram) -> Option<(f64, f64)> {
+        let (n, m) = (self.total(), other.total());
+        if n == 0 || m == 0 {
+            return None;
+        }
+        let mut exponent = self.exponent.max(other.exponent);
+        let range = |exponent: i32| {
+            let ends = |h: &DyadicHistogram| {
+                let shift = (exponent - h.exponent).clamp(0, 63);
+                let last = h.first + h.counts.len() as i64 - 1;
+                (h.first >> shift, last >> shift)
+            };
+            let ((a, b), (c, d)) = (ends(self), ends(other));
+            (a.min(c), b.max(d))
+        };
+        while range(exponent).1.saturating_sub(range(exponent).0) >= COMMON_BINS {
+            exponent += 1;
+        }
+        let (low, high) = range(exponent);
+        let mut difference = vec![0.0; (high - low) as usize + 1];
+        for (h, share) in [(self, 1.0 / n as f64), (other, -1.0 / m as f64)] {
+            let shift = (exponent - h.exponent).clamp(0, 63);
+            for (i, &count) in h.counts.iter().enumerate() {
+                let index = ((h.first + i as i64) >> shift) - low;
+                difference[index as usize] += share * count as f64;
+            }
+        }
+        let (mut sum, mut largest, mut area) = (0.0f64, 0.0f64, 0.0);
+        for d in difference {
+            sum += d;
+            largest = largest.max(sum.abs());
+            area += sum.abs();
+        }
+        Some((largest, area * f64::from(exponent).exp2()))
+    }
+
     fn index(&self, x: f64) -> i64 {
         (x * f64::from(-self.exponent).exp2())
             .floor()
@@ -165,6 +220,31 @@ mod tests {
                 let q = whole.quantile(p).unwrap();
                 prop_assert!((q - exact).abs() <= whole.bins().1 * 1.0001, "{} against {}", q, exact);
             }
+        }
+
+        /// The distances against their definitions on the sorted samples; a part taken out leaves the rest.
+        #[test]
+        fn distances_are_those_of_the_samples(
+            a in prop::collection::vec(-3f64..3.0, 1..200),
+            b in prop::collection::vec(-2f64..5.0, 1..200),
+        ) {
+            let (p, q) = (of(&a), of(&b));
+            let (ks, w) = p.distances(&q).unwrap();
+            let share = |v: &[f64], x: f64| v.iter().filter(|y| **y <= x).count() as f64 / v.len() as f64;
+            let exact = a.iter().chain(&b).map(|&x| (share(&a, x) - share(&b, x)).abs()).fold(0.0, f64::max);
+            prop_assert!(ks <= exact + 1e-12);
+            let mut all = [a.clone(), b.clone()].concat();
+            all.sort_by(f64::total_cmp);
+            let area: f64 = all.windows(2).map(|w| (w[1] - w[0]) * (share(&a, w[0]) - share(&b, w[0])).abs()).sum();
+            let width = p.bins().1.max(q.bins().1);
+            prop_assert!((w - area).abs() <= 2.0 * width, "{} against {}", w, area);
+            prop_assert_eq!(p.distances(&q), q.distances(&p));
+            prop_assert_eq!(p.distances(&p), Some((0.0, 0.0)));
+            let mut whole = p.clone();
+            whole.merge(&q);
+            let rest = whole.without(&q);
+            prop_assert_eq!(rest.total(), p.total());
+            prop_assert_eq!(rest.distances(&p).map(|d| d.0), Some(0.0));
         }
 
         #[test]

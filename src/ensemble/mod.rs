@@ -8,6 +8,8 @@ mod block;
 mod functions;
 mod histogram;
 mod parallel;
+mod path_statistics;
+mod slow;
 
 pub use crate::region::Region;
 pub use accumulator::{Accumulator, CoMoments, Moments, Plan};
@@ -15,6 +17,8 @@ pub use block::{Block, BlockView, Observer};
 pub use functions::TestFunction;
 pub use histogram::DyadicHistogram;
 pub use parallel::{Control, Interrupted};
+pub use path_statistics::{FUNCTIONALS, Law, PathPlan, PathStatistics};
+pub use slow::{SlowGrid, SlowRegime, SlowScheme};
 
 use crate::clocks::Steps;
 use crate::oracle::Oracle;
@@ -46,6 +50,18 @@ pub enum Dynamics {
         lambda: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
         /// r: coarse steps per optimizer step.
         substeps: usize,
+    },
+    /// The slow SDE (4), or a planted mistake, on the grid of the ensemble's [`SlowRegime`].
+    SlowSde {
+        /// λ as a function of slow time.
+        lambda: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
+        /// How it advances.
+        scheme: SlowScheme,
+    },
+    /// A curve that is the same for every path: the slow SDE where its diffusion vanishes.
+    Prescribed {
+        /// The points at the save steps.
+        states: Arc<Vec<Vec<f64>>>,
     },
 }
 
@@ -83,6 +99,8 @@ pub struct Ensemble {
     pub save: Vec<Steps>,
     /// Paths are stopped where they leave this set.
     pub region: Option<Region>,
+    /// Regime II: states are shown at Φ(x_k).
+    pub slow: Option<SlowRegime>,
     /// Streams of the paths.
     pub key: StreamKey,
 }
@@ -103,6 +121,7 @@ impl Ensemble {
                 Dynamics::Discrete { kind, .. } => d * (1 + usize::from(has_memory(*kind))),
                 Dynamics::Coupled { .. } => d,
                 Dynamics::LimitingSde { .. } => 2 * d,
+                Dynamics::SlowSde { .. } | Dynamics::Prescribed { .. } => 0,
             })
             .sum();
         let entries = states + 3 * d + self.oracle.noise.innovation().entries() + 8;
@@ -114,7 +133,7 @@ impl Ensemble {
         (self.groups() * crate::real::LANES) as u64
     }
 
-    /// Path-steps of one path over the whole horizon; a sub-step of the SDE counts one.
+    /// Path-steps of one path over the whole horizon; a sub-step of an SDE counts one.
     pub fn work_per_path(&self) -> u64 {
         let steps = self.save.last().map_or(0, |s| s.0);
         let per_step: u64 = self
@@ -126,9 +145,17 @@ impl Ensemble {
                 Dynamics::Discrete { .. } => 1,
                 Dynamics::Coupled { .. } => 0,
                 Dynamics::LimitingSde { substeps, .. } => 3 * *substeps as u64,
+                Dynamics::SlowSde { .. } | Dynamics::Prescribed { .. } => 0,
             })
             .sum();
-        steps * per_step
+        let slow_steps = self.slow.as_ref().map_or(0, |slow| {
+            let running = self.processes.iter().zip(&self.active).filter(
+                |(p, active)| **active && matches!(p, Dynamics::SlowSde { .. }),
+            );
+            let fine = steps / slow.grid.stride * slow.grid.substeps as u64;
+            running.count() as u64 * (fine + fine / 2)
+        });
+        steps * per_step + slow_steps
     }
 }
 

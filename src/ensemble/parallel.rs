@@ -3,6 +3,7 @@
 use super::Ensemble;
 use super::accumulator::{Accumulator, Collector, Plan};
 use super::block::Block;
+use super::path_statistics::BATCHES;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,7 +51,10 @@ impl Ensemble {
         control: &Control,
     ) -> Result<Accumulator, Interrupted> {
         let chunk = chunk.max(1).next_multiple_of(self.block_paths());
-        let mut total = Collector::new(self, plan).total;
+        let mut total = Collector::new(self, plan, 0).finish();
+        if let Some(paths) = &mut total.paths {
+            paths.laws.clear();
+        }
         let chunks = (range.end - range.start.min(range.end)).div_ceil(chunk);
         let wave_size = (WAVE * rayon::current_num_threads()) as u64;
         let mut first = 0;
@@ -61,7 +65,8 @@ impl Ensemble {
                 .into_par_iter()
                 .map(|c| {
                     let start = range.start + c * chunk;
-                    self.run_chunk(plan, start..(start + chunk).min(range.end), control)
+                    let batch = (start / chunk) as usize % BATCHES;
+                    self.run_chunk(plan, start..(start + chunk).min(range.end), batch, control)
                 })
                 .collect();
             for part in parts? {
@@ -76,10 +81,11 @@ impl Ensemble {
         &self,
         plan: &Plan,
         range: Range<u64>,
+        batch: usize,
         control: &Control,
     ) -> Result<Accumulator, Interrupted> {
         let mut block = Block::new(self);
-        let mut collector = Collector::new(self, plan);
+        let mut collector = Collector::new(self, plan, batch);
         let mut first = range.start;
         while first < range.end {
             control.check()?;
@@ -91,6 +97,6 @@ impl Ensemble {
                 .fetch_add(count * self.work_per_path(), Ordering::Relaxed);
             first += count;
         }
-        Ok(collector.total)
+        Ok(collector.finish())
     }
 }

@@ -1,10 +1,10 @@
 //! Φ for many paths at once: eight to a register for d ≤ 4, one after the other above.
 
 use super::lanes::Kernel;
-use super::{Outcome, Projector, Settings};
+use super::{Covariance, Outcome, Projector, Settings, Tangent};
 use crate::landscape::{Landscape, lane_of, set_lane};
 use crate::real::{LANES, Lanes};
-use nalgebra::DVector;
+use nalgebra::{DMatrix, DVector};
 
 /// Φ for lane groups in the layout of [`Landscape::gradients`].
 ///
@@ -89,6 +89,45 @@ impl Batch {
         tally
     }
 
+    /// v ← ∂Φ(x)v = Pv on one group of points x ∈ Γ; NaN where the tangent space is undecided.
+    pub fn tangential(&mut self, landscape: &dyn Landscape, x: &[Lanes], v: &mut [Lanes]) {
+        let kernel = &mut self.kernel;
+        match x.len() {
+            1 => kernel.tangential::<1>(landscape, x, v),
+            2 => kernel.tangential::<2>(landscape, x, v),
+            3 => kernel.tangential::<3>(landscape, x, v),
+            4 => kernel.tangential::<4>(landscape, x, v),
+            _ => on_manifold(landscape, x, v, |tangent, lane, v| {
+                let part = DVector::from_vec(lane_of(v, lane));
+                tangent.project_vector(&part)
+            }),
+        }
+    }
+
+    /// ½∂²Φ(x)\[Σ\] with Σ = BBᵀ on one group of points x ∈ Γ: the drift of (4) at λ = 1, its normal and its tangential part.
+    ///
+    /// `columns` holds the columns of B one after the other, each of length d. NaN where the tangent space is undecided.
+    pub fn drift(
+        &mut self,
+        landscape: &dyn Landscape,
+        x: &[Lanes],
+        columns: &[Lanes],
+        drift: &mut [Lanes],
+    ) {
+        let kernel = &mut self.kernel;
+        match x.len() {
+            1 => kernel.drift::<1>(landscape, x, columns, drift),
+            2 => kernel.drift::<2>(landscape, x, columns, drift),
+            3 => kernel.drift::<3>(landscape, x, columns, drift),
+            4 => kernel.drift::<4>(landscape, x, columns, drift),
+            d => on_manifold(landscape, x, drift, |tangent, lane, _| {
+                let factor = lane_of(columns, lane);
+                let factor = DMatrix::from_vec(d, factor.len() / d, factor);
+                0.5 * tangent.second_derivative(landscape, Covariance::Factor(&factor))
+            }),
+        }
+    }
+
     fn alone(&self, landscape: &dyn Landscape, x: &mut [Lanes], lane: usize) -> Outcome {
         let start = DVector::from_vec(lane_of(x, lane));
         match Projector::new(landscape, self.settings.clone()).land(&start) {
@@ -98,5 +137,22 @@ impl Batch {
             }
             Err(error) => error.outcome(),
         }
+    }
+}
+
+/// Lane by lane: `out` ← `f` with the tangent space at the lane's point.
+fn on_manifold(
+    landscape: &dyn Landscape,
+    x: &[Lanes],
+    out: &mut [Lanes],
+    f: impl Fn(&Tangent, usize, &[Lanes]) -> DVector<f64>,
+) {
+    for lane in 0..LANES {
+        let point = DVector::from_vec(lane_of(x, lane));
+        let value = match Tangent::new(landscape, &point) {
+            Ok(tangent) => f(&tangent, lane, out),
+            Err(_) => DVector::from_element(x.len(), f64::NAN),
+        };
+        set_lane(out, lane, value.as_slice());
     }
 }

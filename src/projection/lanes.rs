@@ -152,6 +152,23 @@ impl<const D: usize> Frame<D> {
         frame
     }
 
+    /// In the eigenbasis, what the tangential part of ∂²Φ\[S\] multiplies the entries of S with: 1/(μ_i + μ_j) in the normal block
+    /// (𝓛⁻¹), 1/μ of the normal index in the mixed ones (H†S_⊥∥ and its transpose), 0 in the tangent one.
+    #[inline(always)]
+    fn regularization(&self) -> Matrix<D> {
+        std::array::from_fn(|i| {
+            std::array::from_fn(|j| {
+                let normal = (Lanes::ONE - self.tangent[i]) * (Lanes::ONE - self.tangent[j]);
+                let both = normal
+                    .simd_gt(Lanes::ZERO)
+                    .select(Lanes::ONE / (self.mu[i] + self.mu[j]), Lanes::ZERO);
+                let mixed =
+                    self.inverse[i] * self.tangent[j] + self.inverse[j] * self.tangent[i];
+                both + mixed
+            })
+        })
+    }
+
     /// Vᵀx.
     #[inline(always)]
     fn coordinates(&self, x: &Vector<D>) -> Vector<D> {
@@ -445,6 +462,87 @@ impl Kernel {
         }
     }
 
+    /// v ← ∂Φ(x)v = Pv for x ∈ Γ.
+    pub(super) fn tangential<const D: usize>(
+        &mut self,
+        landscape: &dyn Landscape,
+        x: &[Lanes],
+        v: &mut [Lanes],
+    ) {
+        let frame = self.frame_on_manifold::<D>(landscape, x);
+        let part = frame.weighted(&frame.tangent, &std::array::from_fn(|i| v[i]));
+        v.copy_from_slice(&part);
+    }
+
+    /// ½∂²Φ(x)\[BBᵀ\] for x ∈ Γ and the columns of B one after the other.
+    pub(super) fn drift<const D: usize>(
+        &mut self,
+        landscape: &dyn Landscape,
+        x: &[Lanes],
+        columns: &[Lanes],
+        out: &mut [Lanes],
+    ) {
+        let frame = self.frame_on_manifold::<D>(landscape, x);
+        let x: Vector<D> = std::array::from_fn(|i| x[i]);
+        let mut s = [[Lanes::ZERO; D]; D];
+        for column in columns.chunks_exact(D) {
+            let c = frame.coordinates(&std::array::from_fn(|i| column[i]));
+            for i in 0..D {
+                for j in 0..D {
+                    s[i][j] = c[i].mul_add(c[j], s[i][j]);
+                }
+            }
+        }
+        let parallel =
+            std::array::from_fn(|i| std::array::from_fn(|j| frame.tangent[i] * frame.tangent[j]));
+        let inward = self.contract(landscape, &frame, &x, &s, &parallel);
+        let along = self.contract(landscape, &frame, &x, &s, &frame.regularization());
+        let normal = frame.weighted(&frame.inverse, &inward);
+        let tangential = frame.weighted(&frame.tangent, &along);
+        for i in 0..D {
+            out[i] = splat(-0.5) * (normal[i] + tangential[i]);
+        }
+    }
+
+    /// The frame at a point of Γ, where normal and tangent eigenvalues are far apart.
+    #[inline(always)]
+    fn frame_on_manifold<const D: usize>(
+        &mut self,
+        landscape: &dyn Landscape,
+        x: &[Lanes],
+    ) -> Frame<D> {
+        let x: Vector<D> = std::array::from_fn(|i| x[i]);
+        self.frame(landscape, &x, splat(1.0 / REQUIRED_GAP))
+    }
+
+    /// ∂²(∇L)\[M\] at x for the M whose entries in the eigenbasis are those of `s` times `weights`.
+    #[inline(always)]
+    fn contract<const D: usize>(
+        &mut self,
+        landscape: &dyn Landscape,
+        frame: &Frame<D>,
+        x: &Vector<D>,
+        s: &Matrix<D>,
+        weights: &Matrix<D>,
+    ) -> Vector<D> {
+        // V (s∘weights) Vᵀ.
+        let rows: Matrix<D> = std::array::from_fn(|i| {
+            std::array::from_fn(|j| {
+                (0..D).fold(Lanes::ZERO, |sum, k| {
+                    frame.v[i][k].mul_add(s[k][j] * weights[k][j], sum)
+                })
+            })
+        });
+        for i in 0..D {
+            for j in 0..D {
+                self.square[i * D + j] = dot(&rows[i], &frame.v[j]);
+            }
+        }
+        let mut third = [Lanes::ZERO; D];
+        landscape.thirds(x, &self.square[..D * D], &mut third);
+        third
+    }
+
     /// Pz and the tangential part of ½∂²Φ\[zzᵀ\] at p.
     #[inline(always)]
     fn tilt<const D: usize>(
@@ -454,34 +552,9 @@ impl Kernel {
         p: &Vector<D>,
         z: &Vector<D>,
     ) -> Vector<D> {
-        // In the eigenbasis: 𝓛⁻¹ of the normal block, H†zzᵀP and its transpose in the mixed ones, zero in the tangent one.
         let c = frame.coordinates(z);
-        let mut inner = [[Lanes::ZERO; D]; D];
-        for i in 0..D {
-            for j in 0..D {
-                let normal = (Lanes::ONE - frame.tangent[i]) * (Lanes::ONE - frame.tangent[j]);
-                let sum = frame.mu[i] + frame.mu[j];
-                let both = normal
-                    .simd_gt(Lanes::ZERO)
-                    .select(Lanes::ONE / sum, Lanes::ZERO);
-                let mixed =
-                    frame.inverse[i] * frame.tangent[j] + frame.inverse[j] * frame.tangent[i];
-                inner[i][j] = (both + mixed) * c[i] * c[j];
-            }
-        }
-        // V inner Vᵀ.
-        let rows: Matrix<D> = std::array::from_fn(|i| {
-            std::array::from_fn(|j| {
-                (0..D).fold(Lanes::ZERO, |s, k| frame.v[i][k].mul_add(inner[k][j], s))
-            })
-        });
-        for i in 0..D {
-            for j in 0..D {
-                self.square[i * D + j] = dot(&rows[i], &frame.v[j]);
-            }
-        }
-        let mut third = [Lanes::ZERO; D];
-        landscape.thirds(p, &self.square[..D * D], &mut third);
+        let s = std::array::from_fn(|i| std::array::from_fn(|j| c[i] * c[j]));
+        let third = self.contract(landscape, frame, p, &s, &frame.regularization());
         let half: Vector<D> = std::array::from_fn(|i| splat(-0.5).mul_add(third[i], z[i]));
         frame.weighted(&frame.tangent, &half)
     }

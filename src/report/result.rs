@@ -302,6 +302,8 @@ pub struct Failures {
     pub blow_ups: u64,
     /// Paths that left the compact set and were stopped where they left it.
     pub exits: u64,
+    /// Regime II: paths on which Φ could not be computed; left out as those that blew up.
+    pub unprojected: u64,
     /// The first failing path and its step, for a rerun.
     pub first: Option<(u64, u64)>,
 }

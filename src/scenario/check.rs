@@ -2,16 +2,18 @@
 
 use super::landscapes::{landscape, random_point};
 use super::locate::locate;
-use super::noises::noise;
+use super::noises::{noise, slow_noise};
 use super::raw::*;
 use super::settings::{check_alphas, run_settings};
 use super::syntax::syntax_error;
 use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, Scenario};
-use crate::clocks::FastTime;
+use crate::projection::{Projector, Settings, Tangent, Tolerance};
+use crate::report::result::Regime;
 use crate::ensemble::{InitialMomentum, Region};
+use crate::landscape::Landscape;
 use crate::oracle::*;
-use crate::schedule::{Dampening, Horizon, Schedule, ScheduleError, ScheduleFamily, Shape};
-use nalgebra::DMatrix;
+use crate::schedule::{Dampening, Schedule, ScheduleError, ScheduleFamily, Shape};
+use nalgebra::{DMatrix, DVector};
 use std::path::Path;
 
 /// A scenario that cannot be run, and where the mistake is.
@@ -67,6 +69,12 @@ pub enum ScenarioError {
 
 /// Samples of a batch and parameters of a double well: a slip of the keyboard must not eat the memory.
 pub(super) const MOST: usize = 100_000;
+
+/// Parameters of a landscape in the slow regime.
+const MOST_PROJECTED: usize = 5000;
+
+/// ‖PB‖/‖B‖ up to which the diffusion of the slow SDE counts as absent.
+const MOST_DIFFUSIVE: f64 = 1e-6;
 
 /// What is wrong with which key.
 pub(super) struct Problem {
@@ -309,7 +317,19 @@ fn check(
         Profile::Quick => raw.profile.quick,
         Profile::Full => raw.profile.full,
     };
-    let run = run_settings(settings.over(raw.run), profile, d, factor == 0.0)?;
+    let run = run_settings(settings.over(raw.run), profile, d, factor == 0.0, raw.regime)?;
+    let landing = match raw.regime {
+        Regime::Fast => None,
+        Regime::Slow => {
+            require(
+                "noise_scale.power",
+                power,
+                power == 0.0,
+                "0 in the slow regime: Theorem 5.5 has σ = 1",
+            )?;
+            Some(landing(&*landscape, &x0)?)
+        }
+    };
     let learning_rate = shape(&raw.schedule.learning_rate, "schedule.learning_rate")?;
     let momentum = shape(&raw.schedule.momentum, "schedule.momentum")?;
     let dampening = Dampening::new(raw.schedule.dampening)
@@ -320,6 +340,9 @@ fn check(
         claim: raw.claim,
         about: raw.about,
         profile,
+        regime: raw.regime,
+        landing,
+        slow_noise: slow_noise(&raw.noise, &landscape, factor),
         settings: text.to_string(),
         oracle: Oracle { landscape, noise },
         noise_factor: factor,
@@ -339,6 +362,31 @@ fn check(
         comparisons,
         ..scenario
     })
+}
+
+/// Φ(x_0), where the slow SDE starts.
+fn landing(landscape: &dyn Landscape, x0: &[f64]) -> Result<Vec<f64>, Problem> {
+    if x0.len() > MOST_PROJECTED {
+        return problem(
+            "regime",
+            format!(
+                "is \"slow\", which works with the d × d Hessian: at most {MOST_PROJECTED} parameters are allowed, here are {}",
+                x0.len()
+            ),
+        );
+    }
+    let settings = Settings {
+        tolerance: Tolerance::TIGHT,
+        ..Settings::default()
+    };
+    let projector = Projector::new(landscape, settings.clone());
+    let start = DVector::from_column_slice(x0);
+    let looser = Projector::new(landscape, Settings { tolerance: Tolerance::default(), ..settings });
+    projector
+        .land(&start)
+        .or_else(|_| looser.land(&start))
+        .map(|l| l.point.as_slice().to_vec())
+        .or_else(|e| problem("start.x0", format!("has no projection Φ(x_0): {e}")))
 }
 
 pub(super) fn vector(key: &str, v: &[f64], d: usize) -> Result<(), Problem> {
@@ -452,6 +500,19 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
                 "is the same process as `left`: nothing to compare",
             );
         }
+        for (side, kind) in [("left", left), ("right", right)] {
+            if !kind.runs_in(scenario.regime) {
+                let (regime, names) = match scenario.regime {
+                    Regime::Fast => ("fast", "sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, sde"),
+                    Regime::Slow => ("slow", "sgd, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, slow_sde, slow_sde_euler_maruyama, slow_flow, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form"),
+                };
+                return problem(
+                    format!("{key}.{side}"),
+                    format!("is `{}`, which does not run in the {regime} regime; allowed: {names}", kind.key()),
+                );
+            }
+        }
+        slow_comparison(&key, left, right, scenario)?;
         if [left, right].contains(&ProcessKind::Sde) {
             let times = [
                 ("learning_rate", &scenario.learning_rate),
@@ -490,6 +551,61 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
     Ok(all)
 }
 
+/// What the processes of Regime II need.
+fn slow_comparison(
+    key: &str,
+    left: ProcessKind,
+    right: ProcessKind,
+    scenario: &Scenario,
+) -> Result<(), Problem> {
+    if left == ProcessKind::ClosedForm {
+        return problem(
+            format!("{key}.left"),
+            "is `closed_form`: put the process on the left and the closed form on the right",
+        );
+    }
+    let follows_time = |p: &ProcessKind| p.scheme().is_some() || *p == ProcessKind::SlowFlow;
+    let timed = scenario
+        .learning_rate
+        .limit(0.0, scenario.run.horizon)
+        .is_some();
+    for (side, kind) in [("left", left), ("right", right)] {
+        if (follows_time(&kind) || kind == ProcessKind::ClosedForm) && !timed {
+            return problem(
+                format!("{key}.{side}"),
+                format!(
+                    "`{}` needs a learning rate that is a function of time (Assumption 5.3), but schedule.learning_rate changes from step to step",
+                    kind.key()
+                ),
+            );
+        }
+    }
+    if right == ProcessKind::ClosedForm && scenario.slow_law().is_none() {
+        return problem(
+            format!("{key}.right"),
+            "is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for              `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise",
+        );
+    }
+    if [left, right].contains(&ProcessKind::SlowFlow)
+        && let Some(landing) = &scenario.landing
+    {
+        let point = DVector::from_column_slice(landing);
+        let tangent = Tangent::new(&*scenario.oracle.landscape, &point)
+            .or_else(|e| problem("start.x0", e.to_string()))?;
+        let factor = scenario.oracle.factor(&point);
+        let ratio = tangent.project(&factor).norm() / factor.norm().max(f64::MIN_POSITIVE);
+        if ratio > MOST_DIFFUSIVE {
+            return problem(
+                key,
+                format!(
+                    "asks for `slow_flow`, but the noise has a tangential part at Φ(x_0) (‖PB‖/‖B‖ = {ratio:.1e}): use `slow_sde`"
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Every schedule of the ladder exists.
 fn check_schedules(scenario: &Scenario, comparisons: &[Comparison]) -> Result<(), Problem> {
     let shapes = [
@@ -510,7 +626,7 @@ fn check_schedules(scenario: &Scenario, comparisons: &[Comparison]) -> Result<()
     let cycles = shapes
         .iter()
         .any(|(_, s)| s.limit(0.0, scenario.run.horizon).is_none());
-    let horizon = Horizon::Fast(FastTime(scenario.run.horizon));
+    let horizon = scenario.horizon();
     for comparison in comparisons {
         let family = ScheduleFamily {
             learning_rate: scenario.learning_rate.clone(),

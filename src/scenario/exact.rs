@@ -1,4 +1,5 @@
-//! Exact moments of a scenario, where its loss is quadratic and its noise has a constant covariance.
+//! What is known of a scenario's laws without sampling: exact moments where the loss is quadratic and its covariance constant,
+//! the slow SDE's law where that has a closed form.
 
 use super::run::LARGEST_SPECTRUM;
 use super::system::{Member, System};
@@ -7,11 +8,75 @@ use crate::clocks::FastTime;
 use crate::ensemble::{InitialMomentum, TestFunction};
 use crate::exact_moments::{InitialMoments, MomentState, NoisyQuadratic};
 use crate::landscape::QuadraticForm;
-use crate::report::result::ExactLadder;
+use crate::report::result::{ExactLadder, ProcessFamily, Regime};
 use crate::schedule::RateKind;
+use crate::slow_law::SlowLaw;
 use nalgebra::{DMatrix, DVector};
 
 /// What is known exactly.
+pub(super) enum Exact {
+    /// Regime I.
+    Moments(ExactMoments),
+    /// Regime II: the law of the slow SDE.
+    Slow(ExactLaw),
+}
+
+impl Exact {
+    /// E h at every save step of a process in a cell.
+    pub fn series(&self, cell: usize, process: usize, h: TestFunction) -> Option<Vec<f64>> {
+        match self {
+            Exact::Moments(moments) => moments.series(cell, process, h),
+            Exact::Slow(law) => law.series(cell, process, h),
+        }
+    }
+
+    /// Mean and standard deviation of h, if it is Gaussian.
+    pub fn gaussian_law(
+        &self,
+        cell: usize,
+        process: usize,
+        save: usize,
+        h: TestFunction,
+    ) -> Option<(f64, f64)> {
+        match self {
+            Exact::Moments(moments) => moments.gaussian_law(cell, process, save, h),
+            Exact::Slow(law) => law.gaussian_law(cell, process, save, h),
+        }
+    }
+}
+
+/// The law of the slow SDE on the ladder.
+pub(super) struct ExactLaw {
+    law: SlowLaw,
+    /// `clocks[cell][save]`: ∫₀ᵗ λ².
+    clocks: Vec<Vec<f64>>,
+    /// The processes that have this law.
+    exact: Vec<bool>,
+}
+
+impl ExactLaw {
+    fn series(&self, cell: usize, process: usize, h: TestFunction) -> Option<Vec<f64>> {
+        if !self.exact[process] {
+            return None;
+        }
+        let clocks = self.clocks.get(cell)?.iter();
+        clocks.map(|&c| self.law.expectation(h, c)).collect()
+    }
+
+    fn gaussian_law(
+        &self,
+        cell: usize,
+        process: usize,
+        save: usize,
+        h: TestFunction,
+    ) -> Option<(f64, f64)> {
+        let clock = *self.clocks.get(cell)?.get(save)?;
+        let law = self.law.gaussian(h, clock).filter(|_| self.exact[process]);
+        law.filter(|(_, deviation)| *deviation > 0.0)
+    }
+}
+
+/// Exact moments of a quadratic problem.
 pub(super) struct ExactMoments {
     form: QuadraticForm,
     /// Whether all laws are Gaussian, so that fourth powers and cosines are known too.
@@ -19,6 +84,9 @@ pub(super) struct ExactMoments {
     /// `states[cell][process][save]`; empty where nothing is known.
     states: Vec<Vec<Vec<MomentState>>>,
 }
+
+/// Points between two save steps at which λ² is taken.
+const MIDPOINTS: usize = 256;
 
 /// The smallest exponent of the exact ladder, η = 2⁻³⁰.
 const DEEPEST: i32 = -30;
@@ -59,14 +127,63 @@ impl ExactMoments {
             TestFunction::Loss => s.quadratic_loss(&self.form),
             TestFunction::Fourth(i) if self.gaussian => s.fourth_gaussian(i),
             TestFunction::Cosine(i) if self.gaussian => s.cos_gaussian(i),
-            TestFunction::Fourth(_) | TestFunction::Cosine(_) => return None,
+            _ => return None,
         })
     }
 }
 
 impl Scenario {
+    /// What is known of the processes on the ladder; `None` if that is nothing.
+    pub(super) fn exact(&self, members: &[Member], systems: &[System]) -> Option<Exact> {
+        match self.regime {
+            Regime::Fast => self.exact_moments(members, systems).map(Exact::Moments),
+            Regime::Slow => {
+                let clocks = systems.iter().map(|s| self.slow_clocks(s)).collect();
+                Some(Exact::Slow(ExactLaw {
+                    law: self.slow_law()?,
+                    clocks,
+                    exact: members
+                        .iter()
+                        .map(|m| {
+                            matches!(
+                                m.kind.family(),
+                                ProcessFamily::SlowSde | ProcessFamily::ClosedForm
+                            )
+                        })
+                        .collect(),
+                }))
+            }
+        }
+    }
+
+    /// The law of the slow SDE from x_0, where it has a closed form. Paths stopped at the edge of a compact set follow it as long
+    /// as few of them are.
+    pub(super) fn slow_law(&self) -> Option<SlowLaw> {
+        let landscape = &self.oracle.landscape;
+        landscape.slow_law(&self.slow_noise, &DVector::from_column_slice(&self.x0))
+    }
+
+    /// ∫₀ᵗ λ² at the save steps.
+    fn slow_clocks(&self, system: &System) -> Vec<f64> {
+        let times = system.ensemble.save.iter().map(|&k| self.time(k, system.eta));
+        if let Some(rate) = self.learning_rate.constant_value() {
+            return times.map(|t| rate * rate * t).collect();
+        }
+        let rate = |t: f64| self.learning_rate.limit(t, self.run.horizon).unwrap_or(1.0);
+        let (mut clock, mut before) = (0.0, 0.0);
+        times
+            .map(|t| {
+                let h = (t - before) / MIDPOINTS as f64;
+                let squares = (0..MIDPOINTS).map(|i| rate(before + (i as f64 + 0.5) * h).powi(2));
+                clock += h * squares.sum::<f64>();
+                before = t;
+                clock
+            })
+            .collect()
+    }
+
     /// Exact moments of all processes on the ladder; `None` if the problem has none.
-    pub(super) fn exact_moments(
+    fn exact_moments(
         &self,
         members: &[Member],
         systems: &[System],
@@ -150,8 +267,11 @@ impl Scenario {
         &self,
         left: Member,
         right: Member,
-        exact: &ExactMoments,
+        exact: &Exact,
     ) -> Vec<ExactLadder> {
+        let Exact::Moments(exact) = exact else {
+            return vec![];
+        };
         let constant = self
             .schedule(left.alpha, self.run.etas[0])
             .is_some_and(|s| s.constant_from(RateKind::Sgdm).is_some());

@@ -8,6 +8,7 @@ mod noises;
 mod raw;
 mod run;
 mod settings;
+mod slow;
 mod source;
 mod summary;
 mod syntax;
@@ -17,10 +18,12 @@ pub use check::ScenarioError;
 pub use run::total_work;
 pub use source::{DataFolder, Source};
 
-use crate::ensemble::{InitialMomentum, Region, TestFunction};
+use crate::ensemble::{InitialMomentum, Region, SlowScheme, TestFunction};
 use crate::oracle::Oracle;
-use crate::report::result::{ProcessFamily, Verdict};
-use crate::schedule::{Dampening, RateKind, Shape};
+use crate::report::result::{ProcessFamily, Regime, Verdict};
+use crate::clocks::{FastTime, SlowTime, Steps};
+use crate::schedule::{Dampening, Horizon, RateKind, Shape};
+use crate::slow_law::SlowNoise;
 use serde::Deserialize;
 
 /// How much effort a run may take.
@@ -55,7 +58,21 @@ impl Profile {
         }
     }
 
-    fn defaults(self) -> Defaults {
+    fn defaults(self, regime: Regime) -> Defaults {
+        let fast = self.fast_defaults();
+        match regime {
+            Regime::Fast => fast,
+            // Steps grow like 1/η², and every path costs projections: shorter ladders, fewer paths.
+            Regime::Slow => Defaults {
+                etas: fast.etas - 2,
+                paths: fast.paths / 4,
+                max_paths: fast.max_paths / 8,
+                ..fast
+            },
+        }
+    }
+
+    fn fast_defaults(self) -> Defaults {
         match self {
             Profile::Smoke => Defaults {
                 etas: 5,
@@ -95,7 +112,7 @@ pub struct Overrides {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessKind {
-    /// SGD at the averaged rates η̄_k of Eq. (8).
+    /// SGD: at the averaged rates η̄_k of Eq. (8) in Regime I (Theorem 4.5), at η_k in Regime II (Theorem 5.5).
     Sgd,
     /// SGD at η_k.
     SgdPlain,
@@ -111,9 +128,65 @@ pub enum ProcessKind {
     Coupled,
     /// The limiting SDE, Eq. (51).
     Sde,
+    /// The slow SDE (4) by scheme (ii): Φ of a step with the full noise.
+    SlowSde,
+    /// The slow SDE by scheme (i): Euler–Maruyama, then Φ.
+    SlowSdeEulerMaruyama,
+    /// The slow SDE where its diffusion vanishes: a gradient flow on Γ, integrated as an ODE.
+    SlowFlow,
+    /// Negative control: the slow SDE without its drift.
+    SlowSdeWithoutDrift,
+    /// Negative control: λ in place of λ² in the drift.
+    SlowSdeLinearRate,
+    /// Negative control: the nearest point of Γ in place of Φ.
+    SlowSdeNearestPoint,
+    /// The law of the slow SDE in closed form.
+    ClosedForm,
 }
 
 impl ProcessKind {
+    /// All of them, in the order in which they run.
+    pub const ALL: [ProcessKind; 15] = [
+        ProcessKind::Sgd,
+        ProcessKind::SgdPlain,
+        ProcessKind::SgdGamma,
+        ProcessKind::Sgdm,
+        ProcessKind::HeavyBall,
+        ProcessKind::Pytorch,
+        ProcessKind::Coupled,
+        ProcessKind::Sde,
+        ProcessKind::SlowFlow,
+        ProcessKind::SlowSde,
+        ProcessKind::SlowSdeEulerMaruyama,
+        ProcessKind::SlowSdeWithoutDrift,
+        ProcessKind::SlowSdeLinearRate,
+        ProcessKind::SlowSdeNearestPoint,
+        ProcessKind::ClosedForm,
+    ];
+
+    /// Whether the process exists in a regime.
+    pub fn runs_in(self, regime: Regime) -> bool {
+        match self.family() {
+            ProcessFamily::Sde => regime == Regime::Fast,
+            ProcessFamily::SlowSde | ProcessFamily::SlowControl | ProcessFamily::ClosedForm => {
+                regime == Regime::Slow
+            }
+            _ => true,
+        }
+    }
+
+    /// The scheme of the slow SDE's relatives.
+    pub(crate) fn scheme(self) -> Option<SlowScheme> {
+        Some(match self {
+            ProcessKind::SlowSde => SlowScheme::Projected,
+            ProcessKind::SlowSdeEulerMaruyama => SlowScheme::EulerMaruyama,
+            ProcessKind::SlowSdeWithoutDrift => SlowScheme::WithoutDrift,
+            ProcessKind::SlowSdeLinearRate => SlowScheme::LinearRate,
+            ProcessKind::SlowSdeNearestPoint => SlowScheme::Nearest,
+            _ => return None,
+        })
+    }
+
     /// The name in scenario files.
     pub fn key(self) -> &'static str {
         match self {
@@ -125,6 +198,13 @@ impl ProcessKind {
             ProcessKind::Pytorch => "pytorch",
             ProcessKind::Coupled => "coupled",
             ProcessKind::Sde => "sde",
+            ProcessKind::SlowSde => "slow_sde",
+            ProcessKind::SlowSdeEulerMaruyama => "slow_sde_euler_maruyama",
+            ProcessKind::SlowFlow => "slow_flow",
+            ProcessKind::SlowSdeWithoutDrift => "slow_sde_without_drift",
+            ProcessKind::SlowSdeLinearRate => "slow_sde_linear_rate",
+            ProcessKind::SlowSdeNearestPoint => "slow_sde_nearest_point",
+            ProcessKind::ClosedForm => "closed_form",
         }
     }
 
@@ -139,6 +219,13 @@ impl ProcessKind {
             ProcessKind::Pytorch => "PyTorch SGD",
             ProcessKind::Coupled => "coupled y",
             ProcessKind::Sde => "SDE (51)",
+            ProcessKind::SlowSde => "slow SDE (4)",
+            ProcessKind::SlowSdeEulerMaruyama => "slow SDE, scheme (i)",
+            ProcessKind::SlowFlow => "slow flow (4)",
+            ProcessKind::SlowSdeWithoutDrift => "slow SDE without drift",
+            ProcessKind::SlowSdeLinearRate => "slow SDE with λ for λ²",
+            ProcessKind::SlowSdeNearestPoint => "slow SDE by nearest point",
+            ProcessKind::ClosedForm => "closed form",
         }
     }
 
@@ -150,6 +237,13 @@ impl ProcessKind {
             ProcessKind::HeavyBall | ProcessKind::Pytorch => ProcessFamily::Standard,
             ProcessKind::Coupled => ProcessFamily::Coupled,
             ProcessKind::Sde => ProcessFamily::Sde,
+            ProcessKind::SlowSde | ProcessKind::SlowSdeEulerMaruyama | ProcessKind::SlowFlow => {
+                ProcessFamily::SlowSde
+            }
+            ProcessKind::SlowSdeWithoutDrift
+            | ProcessKind::SlowSdeLinearRate
+            | ProcessKind::SlowSdeNearestPoint => ProcessFamily::SlowControl,
+            ProcessKind::ClosedForm => ProcessFamily::ClosedForm,
         }
     }
 
@@ -168,7 +262,7 @@ impl ProcessKind {
                 dampening,
                 pytorch_first_step: true,
             },
-            ProcessKind::Coupled | ProcessKind::Sde => return None,
+            _ => return None,
         })
     }
 }
@@ -189,7 +283,7 @@ pub struct Comparison {
 /// Checked settings of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSettings {
-    /// T in fast time.
+    /// T, on the clock of the regime.
     pub horizon: f64,
     /// Momentum indices.
     pub alphas: Vec<f64>,
@@ -207,6 +301,12 @@ pub struct RunSettings {
     pub early_times: usize,
     /// r of the SDE.
     pub substeps: usize,
+    /// Regime II: looks at the paths between two common times, for suprema and path functionals.
+    pub looks: usize,
+    /// Regime II: the coarse step of the slow SDE is this times η, in slow time.
+    pub slow_step: f64,
+    /// Regime II: tolerance of Φ.
+    pub projection_tolerance: f64,
     /// The panel.
     pub functions: Vec<TestFunction>,
     /// Indices into the panel.
@@ -234,6 +334,12 @@ pub struct Scenario {
     pub about: String,
     /// The profile it was read with.
     pub profile: Profile,
+    /// The clock.
+    pub regime: Regime,
+    /// Φ(x_0), in Regime II.
+    pub landing: Option<Vec<f64>>,
+    /// What is known of Σ on Γ, for closed forms.
+    pub slow_noise: SlowNoise,
     /// The text of the file, `--set` applied.
     pub settings: String,
     /// (L, Σ, Z).
@@ -270,16 +376,34 @@ impl Scenario {
         }
     }
 
+    /// T with its clock.
+    pub fn horizon(&self) -> Horizon {
+        match self.regime {
+            Regime::Fast => Horizon::Fast(FastTime(self.run.horizon)),
+            Regime::Slow => Horizon::Slow(SlowTime(self.run.horizon)),
+        }
+    }
+
+    /// The time of step k at η, on the clock of the regime.
+    pub(crate) fn time(&self, k: Steps, eta: f64) -> f64 {
+        match self.regime {
+            Regime::Fast => k.fast(eta).0,
+            Regime::Slow => k.slow(eta).0,
+        }
+    }
+
     /// Whether a process is a different one for different α.
     pub fn depends_on_alpha(&self, process: ProcessKind) -> bool {
         match process {
+            ProcessKind::Sgd if self.regime == Regime::Slow => false,
             // η̄_k = η_k where nothing moves.
             ProcessKind::Sgd => {
                 self.learning_rate.constant_value().is_none()
                     || self.momentum.constant_value().is_none()
             }
-            ProcessKind::SgdPlain | ProcessKind::Sde => false,
-            _ => true,
+            ProcessKind::SgdPlain | ProcessKind::Sde | ProcessKind::ClosedForm => false,
+            ProcessKind::SlowFlow => false,
+            other => other.scheme().is_none(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! key inside them is reported with its line.
 
 use super::ProcessKind;
-use crate::report::result::Verdict;
+use crate::report::result::{Regime, Verdict};
 use serde::Deserialize;
 
 /// A scenario file.
@@ -18,6 +18,9 @@ pub struct RawScenario {
     /// What is tested and what would refute it.
     #[serde(default)]
     pub about: String,
+    /// The clock: `fast` (O(1/η) steps) or `slow` (O(1/η²) steps on the manifold of minimizers).
+    #[serde(default)]
+    pub regime: Regime,
     /// The loss L.
     pub landscape: RawLandscape,
     /// The law of the gradient noise v.
@@ -389,7 +392,7 @@ pub enum RawRegion {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRun {
-    /// T in fast time.
+    /// T: fast time kη, or slow time kη² where regime = "slow".
     pub horizon: Option<f64>,
     /// Momentum indices α.
     pub alphas: Option<Vec<f64>>,
@@ -409,6 +412,12 @@ pub struct RawRun {
     pub early_times: Option<usize>,
     /// r: SDE steps per optimizer step.
     pub substeps: Option<usize>,
+    /// Slow regime: looks at the paths between two common times.
+    pub looks: Option<usize>,
+    /// Slow regime: the coarse step of the slow SDE as a multiple of η, in slow time.
+    pub slow_step: Option<f64>,
+    /// Slow regime: tolerance of Φ, absolute and relative.
+    pub projection_tolerance: Option<f64>,
     /// Test functions; a default panel if absent.
     pub functions: Option<Vec<String>>,
     /// Test functions whose distribution is kept.
@@ -437,6 +446,9 @@ impl RawRun {
             times: self.times.or(base.times),
             early_times: self.early_times.or(base.early_times),
             substeps: self.substeps.or(base.substeps),
+            looks: self.looks.or(base.looks),
+            slow_step: self.slow_step.or(base.slow_step),
+            projection_tolerance: self.projection_tolerance.or(base.projection_tolerance),
             functions: self.functions.or(base.functions),
             monitored: self.monitored.or(base.monitored),
             level: self.level.or(base.level),

@@ -1,10 +1,12 @@
 //! Runs a scenario: rounds of sampling on the whole ladder until every verdict is reached or the budget is spent.
 
-use super::system::System;
+use super::exact::Exact;
+use super::system::{Member, System};
 use super::{Comparison, Scenario};
 use crate::ensemble::{Accumulator, Control, Interrupted};
-use crate::report::result::{Effort, ScenarioResult, Verdict};
-use crate::theorems::weak_approximation::{Claim, Demands, Judgement, Rung, judge};
+use crate::report::result::{Effort, Regime, ScenarioResult, Verdict};
+use crate::theorems::slow_limit::{SlowClaim, SlowJudgement};
+use crate::theorems::weak_approximation::{Claim, Demands, Rung, judge};
 use nalgebra::DMatrix;
 use std::time::Instant;
 
@@ -37,14 +39,14 @@ impl Scenario {
         let start = Instant::now();
         let members = self.members();
         let mut systems = self.systems(&members);
-        let exact = self.exact_moments(&members, &systems);
+        let exact = self.exact(&members, &systems);
         let rounds = self.rounds();
         let mut totals = vec![Accumulator::default(); systems.len()];
         let (mut sampled, mut path_steps, mut round) = (0, 0, 0);
         let mut target = self.run.paths;
         // Chunks are a function of the first round alone, so that the bits do not depend on how the rounds went.
         let chunk = (self.run.paths / 256).clamp(8, 4096);
-        let judgements = loop {
+        let outcomes = loop {
             for (system, total) in systems.iter().zip(&mut totals) {
                 let part = system
                     .ensemble
@@ -54,20 +56,19 @@ impl Scenario {
             }
             sampled = target;
             round += 1;
-            let judgements = self.judge(&systems, &totals, rounds);
+            let outcomes = self.judge(&members, &systems, &totals, exact.as_ref(), rounds);
+            let judgements = || outcomes.iter().map(|o| &o.judgement);
             // More paths only for what more paths can decide.
-            let undecided: Vec<bool> = judgements
-                .iter()
+            let undecided: Vec<bool> = judgements()
                 .map(|j| j.verdict == Verdict::Inconclusive && j.paths_factor.is_finite())
                 .collect();
-            let wanted = judgements
-                .iter()
+            let wanted = judgements()
                 .zip(&undecided)
                 .filter(|(_, u)| **u)
                 .map(|(j, _)| j.paths_factor)
                 .fold(1.0, f64::max);
             if wanted <= 1.0 || sampled >= self.run.max_paths || round >= rounds {
-                break judgements;
+                break outcomes;
             }
             let factor = (1.25 * wanted).clamp(2.0, 8.0);
             // The last round spends what is left: there is no other chance.
@@ -86,7 +87,7 @@ impl Scenario {
             path_steps,
             rounds: round,
         };
-        Ok(self.summarize(&members, &systems, &totals, &exact, judgements, effort))
+        Ok(self.summarize(&members, &systems, &totals, &exact, outcomes, effort))
     }
 
     /// The largest number of rounds; the level is split over them.
@@ -114,6 +115,9 @@ impl Scenario {
 
     /// What the theorem promises of a pair.
     pub(super) fn claim(&self, comparison: &Comparison) -> Claim {
+        if self.regime == Regime::Slow {
+            return SlowClaim::new(comparison.alpha).expectations;
+        }
         let Comparison {
             left, right, alpha, ..
         } = *comparison;
@@ -132,7 +136,14 @@ impl Scenario {
         }
     }
 
-    fn judge(&self, systems: &[System], totals: &[Accumulator], rounds: u32) -> Vec<Judgement> {
+    fn judge(
+        &self,
+        members: &[Member],
+        systems: &[System],
+        totals: &[Accumulator],
+        exact: Option<&Exact>,
+        rounds: u32,
+    ) -> Vec<SlowJudgement> {
         let names: Vec<String> = self.run.functions.iter().map(|f| f.to_string()).collect();
         let tests = self.comparisons.len() as f64 * f64::from(rounds);
         let stable = self.largest_stable_eta();
@@ -141,6 +152,9 @@ impl Scenario {
             tolerance: self.run.tolerance,
             negligible: self.run.negligible,
         };
+        if self.regime == Regime::Slow {
+            return self.judge_slow(members, systems, totals, exact, demands);
+        }
         self.comparisons
             .iter()
             .enumerate()
@@ -151,17 +165,25 @@ impl Scenario {
                     .filter(|(s, _)| s.eta <= stable)
                     .filter_map(|(s, t)| Some((s, t, s.pairs[index]?)))
                     .collect();
-                let rungs: Vec<Rung> = cells.iter().map(|(s, t, pair)| rung(s, t, *pair)).collect();
-                let scales = cells
-                    .last()
-                    .map_or(vec![], |(s, t, pair)| natural_scales(s, t, *pair));
-                judge(&self.claim(comparison), &rungs, &scales, &names, demands)
+                let rungs: Vec<Rung> = cells
+                    .iter()
+                    .map(|(s, t, pair)| rung(self, s, t, *pair))
+                    .collect();
+                let scales = cells.last().map_or(vec![], |(s, t, pair)| {
+                    natural_scales(s, t, s.plan.pairs[*pair])
+                });
+                let claim = self.claim(comparison);
+                SlowJudgement {
+                    judgement: judge(&claim, &rungs, &scales, &names, demands),
+                    distances: vec![],
+                }
             })
             .collect()
     }
 }
 
-fn rung(system: &System, total: &Accumulator, pair: usize) -> Rung {
+/// The paired errors of the panel at one η.
+pub(super) fn rung(scenario: &Scenario, system: &System, total: &Accumulator, pair: usize) -> Rung {
     let functions = system.plan.functions.len();
     let series = |f: &dyn Fn(&crate::ensemble::Moments, usize) -> f64| -> Vec<Vec<f64>> {
         total
@@ -189,7 +211,7 @@ fn rung(system: &System, total: &Accumulator, pair: usize) -> Rung {
             .ensemble
             .save
             .iter()
-            .map(|k| k.fast(system.eta).0)
+            .map(|&k| scenario.time(k, system.eta))
             .collect(),
         errors: series(&|m, h| m.mean[h]),
         noise: series(&|m, h| m.standard_error(h)),
@@ -201,8 +223,11 @@ fn rung(system: &System, total: &Accumulator, pair: usize) -> Rung {
 
 /// The largest standard deviation plus the largest mean displacement of h over the horizon, in the livelier of the two
 /// processes.
-fn natural_scales(system: &System, total: &Accumulator, pair: usize) -> Vec<f64> {
-    let (left, right) = system.plan.pairs[pair];
+pub(super) fn natural_scales(
+    system: &System,
+    total: &Accumulator,
+    (left, right): (usize, usize),
+) -> Vec<f64> {
     let scale = |process: usize, h: usize| {
         let panel = || {
             let saves = total.panel.iter().map(|p| &p[process]);

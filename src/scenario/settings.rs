@@ -4,27 +4,41 @@ use super::check::{Problem, problem, require};
 use super::raw::*;
 use super::{Profile, RunSettings};
 use crate::ensemble::TestFunction;
+use crate::report::result::Regime;
 
 pub(super) fn run_settings(
     raw: RawRun,
     profile: Profile,
     d: usize,
     deterministic: bool,
+    regime: Regime,
 ) -> Result<RunSettings, Problem> {
-    let defaults = profile.defaults();
+    let defaults = profile.defaults(regime);
     let Some(horizon) = raw.horizon else {
+        let clock = match regime {
+            Regime::Fast => "fast time t = kη",
+            Regime::Slow => "slow time t = kη²",
+        };
         return problem(
             "run.horizon",
-            "is missing: the horizon T in fast time t = kη",
+            format!("is missing: the horizon T in {clock}"),
         );
     };
     require("run.horizon", horizon, horizon > 0.0, "a finite time > 0")?;
     let eta_max = raw.eta_max.unwrap_or(1.0 / 16.0);
+    // The time of one step.
+    let unit = |eta: f64| match regime {
+        Regime::Fast => eta,
+        Regime::Slow => eta * eta,
+    };
     require(
         "run.eta_max",
         eta_max,
-        eta_max > 0.0 && eta_max <= horizon,
-        "above 0 and at most the horizon",
+        eta_max > 0.0 && unit(eta_max) <= horizon,
+        match regime {
+            Regime::Fast => "above 0 and at most the horizon",
+            Regime::Slow => "above 0 and at most the square root of the horizon",
+        },
     )?;
     let count = |key: &str, value: usize, low: usize, high: usize| -> Result<usize, Problem> {
         if (low..=high).contains(&value) {
@@ -38,12 +52,12 @@ pub(super) fn run_settings(
     };
     let etas = count("run.etas", raw.etas.unwrap_or(defaults.etas), 1, 24)?;
     let smallest = eta_max * (1.0 - etas as f64).exp2();
-    if horizon / smallest > 1e9 {
+    if horizon / unit(smallest) > 1e9 {
         return problem(
             "run.etas",
             format!(
                 "is {etas}: the smallest η would be {smallest:.3e} and take {:.1e} steps; at most 1e9 are allowed",
-                horizon / smallest
+                horizon / unit(smallest)
             ),
         );
     }
@@ -73,7 +87,34 @@ pub(super) fn run_settings(
     let times = count("run.times", raw.times.unwrap_or(8), 1, 256)?;
     let early_times = count("run.early_times", raw.early_times.unwrap_or(8), 0, 256)?;
     let substeps = count("run.substeps", raw.substeps.unwrap_or(8), 1, 4096)?;
+    let looks = count("run.looks", raw.looks.unwrap_or(4), 1, 64)?;
+    let slow_step = raw.slow_step.unwrap_or(0.1);
+    require(
+        "run.slow_step",
+        slow_step,
+        slow_step > 0.0 && slow_step <= 10.0,
+        "above 0 and at most 10: the coarse step of the slow SDE is slow_step · η",
+    )?;
+    let projection_tolerance = raw
+        .projection_tolerance
+        .unwrap_or(if d <= 4 { 1e-8 } else { 1e-6 });
+    require(
+        "run.projection_tolerance",
+        projection_tolerance,
+        (1e-13..=1e-2).contains(&projection_tolerance),
+        "from 1e-13 to 0.01",
+    )?;
+    if regime == Regime::Slow && horizon / times as f64 / looks as f64 <= unit(eta_max) {
+        return problem(
+            "run.looks",
+            format!(
+                "is {looks}: {times} times of {looks} looks are more than the {:.0} steps at η = {eta_max}; use fewer, or smaller η",
+                horizon / unit(eta_max)
+            ),
+        );
+    }
     let functions = match &raw.functions {
+        None if regime == Regime::Slow => TestFunction::slow_panel(d),
         None => TestFunction::default_panel(d),
         Some(names) if names.is_empty() => {
             return problem("run.functions", "is empty: name at least one test function");
@@ -137,6 +178,9 @@ pub(super) fn run_settings(
         times,
         early_times,
         substeps,
+        looks,
+        slow_step,
+        projection_tolerance,
         functions,
         monitored,
         level,

@@ -1,6 +1,6 @@
 //! From accumulators to the result that is stored.
 
-use super::exact::ExactMoments;
+use super::exact::Exact;
 use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
 use crate::clocks::Steps;
@@ -8,7 +8,7 @@ use crate::ensemble::{Accumulator, Block, BlockView, CoMoments, Dynamics, Observ
 use crate::landscape::broadcast;
 use crate::real::{LANES, Lanes};
 use crate::report::result::*;
-use crate::theorems::weak_approximation::Judgement;
+use crate::theorems::slow_limit::SlowJudgement;
 
 /// Coverage of the pointwise intervals of means.
 const POINTWISE: f64 = 0.95;
@@ -26,8 +26,8 @@ impl Scenario {
         members: &[Member],
         systems: &[System],
         totals: &[Accumulator],
-        exact: &Option<ExactMoments>,
-        judgements: Vec<Judgement>,
+        exact: &Option<Exact>,
+        outcomes: Vec<SlowJudgement>,
         effort: Effort,
     ) -> ScenarioResult {
         let cells = systems
@@ -39,8 +39,8 @@ impl Scenario {
         let comparisons: Vec<Comparison> = self
             .comparisons
             .iter()
-            .zip(judgements)
-            .map(|(c, j)| {
+            .zip(outcomes)
+            .map(|(c, SlowJudgement { judgement: j, distances })| {
                 let (left, right) = (self.member(c.left, c.alpha), self.member(c.right, c.alpha));
                 let claim = self.claim(c);
                 let place = |m| members.iter().position(|x| *x == m).unwrap_or(0);
@@ -68,7 +68,7 @@ impl Scenario {
                     level: j.limit.level,
                     limit: j.limit,
                     functions: j.functions,
-                    distances: vec![],
+                    distances,
                     exact: exact
                         .as_ref()
                         .map_or(vec![], |e| self.exact_ladder(left, right, e)),
@@ -80,7 +80,7 @@ impl Scenario {
             .rev()
             .find(|s| s.processes.iter().all(Option::is_some))
             .or(systems.last())
-            .map(sample_paths);
+            .map(|s| self.sample_paths(s));
         let contours = paths.as_ref().and_then(|p| self.contours(p));
         let mut notes: Vec<String> = comparisons.iter().filter_map(exact_note).collect();
         notes.extend(self.notes(members, totals, systems));
@@ -96,7 +96,7 @@ impl Scenario {
                 seed: self.run.seed,
                 settings: self.settings.clone(),
                 dimension: self.x0.len(),
-                regime: Regime::Fast,
+                regime: self.regime,
                 horizon: self.run.horizon,
             },
             processes: members.iter().map(|m| self.describe(*m)).collect(),
@@ -116,13 +116,13 @@ impl Scenario {
         index: usize,
         system: &System,
         total: &Accumulator,
-        exact: Option<&ExactMoments>,
+        exact: Option<&Exact>,
     ) -> Cell {
         let times: Vec<f64> = system
             .ensemble
             .save
             .iter()
-            .map(|k| k.fast(system.eta).0)
+            .map(|&k| self.time(k, system.eta))
             .collect();
         let processes = system
             .processes
@@ -130,7 +130,7 @@ impl Scenario {
             .enumerate()
             .map(|(global, local)| match local {
                 Some(local) => self.process(index, global, *local, system, total, &times, exact),
-                None => ProcessSummary::default(),
+                None => self.without_paths(index, global, exact),
             })
             .collect();
         Cell {
@@ -143,6 +143,18 @@ impl Scenario {
         }
     }
 
+    /// A process that does not run at this η, or is known in closed form only.
+    fn without_paths(&self, cell: usize, global: usize, exact: Option<&Exact>) -> ProcessSummary {
+        let series = |e: &Exact| -> Vec<Option<Vec<f64>>> {
+            let functions = self.run.functions.iter();
+            functions.map(|&h| e.series(cell, global, h)).collect()
+        };
+        ProcessSummary {
+            exact: exact.map(series).filter(|s| s.iter().any(Option::is_some)),
+            ..ProcessSummary::default()
+        }
+    }
+
     #[allow(clippy::too_many_arguments)]
     fn process(
         &self,
@@ -152,7 +164,7 @@ impl Scenario {
         system: &System,
         total: &Accumulator,
         times: &[f64],
-        exact: Option<&ExactMoments>,
+        exact: Option<&Exact>,
     ) -> ProcessSummary {
         let functions = &self.run.functions;
         let panel: Vec<&CoMoments> = total.panel.iter().map(|p| &p[local]).collect();
@@ -173,7 +185,7 @@ impl Scenario {
             .collect();
         let is_sde = matches!(
             system.ensemble.processes[local],
-            Dynamics::LimitingSde { .. }
+            Dynamics::LimitingSde { .. } | Dynamics::SlowSde { .. }
         );
         let step_error = is_sde.then(|| {
             let moments: Vec<_> = total.step_error.iter().map(|s| &s[local]).collect();
@@ -316,11 +328,16 @@ impl Scenario {
                 .iter()
                 .zip(totals)
                 .filter_map(|(s, t)| Some((s, t, t.failures.get(s.processes[index]?)?)))
-                .max_by_key(|(_, _, f)| f.exits + f.blow_ups);
-            if let Some((system, total, f)) = worst.filter(|(_, _, f)| f.exits + f.blow_ups > 0) {
+                .max_by_key(|(_, _, f)| f.exits + f.blow_ups + f.unprojected);
+            let lost = |f: &Failures| f.exits + f.blow_ups + f.unprojected > 0;
+            if let Some((system, total, f)) = worst.filter(|(_, _, f)| lost(f)) {
+                let unprojected = match f.unprojected {
+                    0 => String::new(),
+                    n => format!(", {n} could not be projected onto Γ"),
+                };
                 let (path, step) = f.first.unwrap_or_default();
                 notes.push(format!(
-                    "{}: at most {} of {} paths left the compact set and {} blew up at one η (η = {}; first path {path} by step {step}).",
+                    "{}: at most {} of {} paths left the compact set and {} blew up{unprojected} at one η (η = {}; first path {path} by step {step}).",
                     self.describe(*member).label,
                     f.exits,
                     total.started,
@@ -388,8 +405,9 @@ fn correlation(m: &CoMoments) -> Vec<f64> {
         .collect()
 }
 
+impl Scenario {
 /// Runs the first paths of the ensemble once more with many save times.
-fn sample_paths(system: &System) -> SamplePaths {
+fn sample_paths(&self, system: &System) -> SamplePaths {
     struct Recorder {
         positions: Vec<Vec<Vec<Vec<f64>>>>,
     }
@@ -408,12 +426,17 @@ fn sample_paths(system: &System) -> SamplePaths {
     }
     let mut ensemble = system.ensemble.clone();
     let steps = ensemble.save.last().map_or(0, |k| k.0);
-    let stride = steps.div_ceil(SAMPLE_POINTS).max(1);
+    let mut stride = steps.div_ceil(SAMPLE_POINTS).max(1);
+    if let Some(slow) = &mut ensemble.slow {
+        slow.landed = false;
+        stride = stride.next_multiple_of(slow.grid.period());
+    }
     ensemble.save = (0..=steps / stride).map(|i| Steps(i * stride)).collect();
     // The coupled trajectory has weights for the old save steps only: leave it out.
-    ensemble
-        .processes
-        .retain(|p| !matches!(p, Dynamics::Coupled { .. }));
+    let drawn = |p: &Dynamics| {
+        !matches!(p, Dynamics::Coupled { .. } | Dynamics::Prescribed { .. })
+    };
+    ensemble.processes.retain(drawn);
     ensemble.active = vec![true; ensemble.processes.len()];
     let mut recorder = Recorder {
         positions: vec![vec![vec![]; SAMPLE_PATHS]; ensemble.processes.len()],
@@ -422,18 +445,15 @@ fn sample_paths(system: &System) -> SamplePaths {
     let mut positions = vec![];
     let mut next = recorder.positions.into_iter();
     for local in &system.processes {
-        let coupled =
-            local.is_some_and(|l| matches!(system.ensemble.processes[l], Dynamics::Coupled { .. }));
-        let here = if local.is_none() || coupled {
-            None
-        } else {
-            next.next()
-        };
+        let here = local
+            .filter(|&l| drawn(&system.ensemble.processes[l]))
+            .and_then(|_| next.next());
         positions.push(here.unwrap_or_default());
     }
     SamplePaths {
         eta: system.eta,
-        times: ensemble.save.iter().map(|k| k.fast(system.eta).0).collect(),
+        times: ensemble.save.iter().map(|&k| self.time(k, system.eta)).collect(),
         positions,
+    }
     }
 }

@@ -2,11 +2,17 @@
 
 use super::{ProcessKind, Scenario};
 use crate::clocks::{FastTime, Steps};
-use crate::ensemble::{Dynamics, Ensemble, Plan};
+use crate::ensemble::{Dynamics, Ensemble, PathPlan, Plan, SlowGrid, SlowRegime};
+use crate::projection::{Settings, Tolerance};
 use crate::random::StreamKey;
-use crate::report::result::Process;
-use crate::schedule::{Horizon, Schedule, ScheduleFamily};
+use crate::report::result::{Process, Regime};
+use crate::schedule::{RateKind, Schedule, ScheduleFamily};
+use rand::RngExt;
+use rand_distr::StandardNormal;
 use std::sync::Arc;
+
+/// Directions of sliced distances.
+const DIRECTIONS: usize = 8;
 
 /// One process of the scenario: a kind at a momentum index.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,16 +73,7 @@ impl Scenario {
                 add(self.member(kind, c.alpha));
             }
         }
-        let rank = |m: &Member| match m.kind {
-            ProcessKind::Sgd => 0,
-            ProcessKind::SgdPlain => 1,
-            ProcessKind::SgdGamma => 2,
-            ProcessKind::Sgdm => 3,
-            ProcessKind::HeavyBall => 4,
-            ProcessKind::Pytorch => 5,
-            ProcessKind::Coupled => 6,
-            ProcessKind::Sde => 7,
-        };
+        let rank = |m: &Member| ProcessKind::ALL.iter().position(|k| *k == m.kind);
         members.sort_by(|a, b| rank(a).cmp(&rank(b)).then(a.alpha.total_cmp(&b.alpha)));
         members
     }
@@ -89,6 +86,22 @@ impl Scenario {
             0.0
         };
         Member { kind, alpha }
+    }
+
+    /// The step coefficients of a discrete process in the scenario's regime.
+    pub(super) fn rates(&self, kind: ProcessKind) -> Option<RateKind> {
+        match (kind, self.regime) {
+            (ProcessKind::Sgd, Regime::Slow) => Some(RateKind::SgdPlain),
+            _ => kind.rates(self.dampening),
+        }
+    }
+
+    /// How Φ is computed along the paths.
+    pub(super) fn projection(&self) -> Settings {
+        Settings {
+            tolerance: Tolerance::both(self.run.projection_tolerance),
+            ..Settings::default()
+        }
     }
 
     /// How a process is shown.
@@ -113,13 +126,61 @@ impl Scenario {
             alpha,
         };
         // The scenario was checked: the schedules of its ladder exist.
-        Schedule::new(&family, eta, Horizon::Fast(FastTime(self.run.horizon)))
+        Schedule::new(&family, eta, self.horizon())
             .ok()
             .map(Arc::new)
     }
 
+    /// The step of the slow processes at η.
+    pub(super) fn slow_grid(&self, eta: f64) -> SlowGrid {
+        let run = &self.run;
+        let steps = run.horizon / (eta * eta);
+        let times = run.times as f64;
+        let fine = 0.5 * run.slow_step * eta;
+        SlowGrid::near(fine, eta, steps / (times * run.looks as f64), steps / times)
+    }
+
+    /// The save steps at η in Regime II: the common times, and looks between them, at whole slow steps.
+    fn slow_saves(&self, eta: f64) -> (Vec<Steps>, Vec<usize>) {
+        let run = &self.run;
+        let period = self.slow_grid(eta).period();
+        let steps = run.horizon / (eta * eta);
+        let looks = run.times * run.looks;
+        let last = ((steps * (1.0 + 1e-12)) as u64 / period).max(1);
+        let saves: Vec<Steps> = (0..=looks)
+            .map(|i| {
+                let ideal = steps * i as f64 / looks as f64 / period as f64;
+                Steps((ideal.round() as u64).min(last) * period)
+            })
+            .collect();
+        (saves, (1..=run.times).map(|c| c * run.looks).collect())
+    }
+
+    /// Unit vectors for sliced distances: none in the plane, where functions say it all.
+    fn directions(&self) -> Vec<Vec<f64>> {
+        let d = self.x0.len();
+        if d < 3 {
+            return vec![];
+        }
+        let key = StreamKey {
+            seed: self.run.seed,
+            cell: u64::MAX,
+        };
+        (0..DIRECTIONS as u64)
+            .map(|k| {
+                let mut rng = key.scalar(crate::random::Purpose::Bootstrap, k);
+                let v: Vec<f64> = (0..d).map(|_| rng.sample(StandardNormal)).collect();
+                let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+                v.into_iter().map(|x| x / norm).collect()
+            })
+            .collect()
+    }
+
     /// The save steps at η, and where the common times stand among them.
     pub(super) fn saves(&self, eta: f64) -> (Vec<Steps>, Vec<usize>) {
+        if self.regime == Regime::Slow {
+            return self.slow_saves(eta);
+        }
         let run = &self.run;
         let fraction = |c: usize| FastTime(run.horizon * c as f64 / run.times as f64).steps(eta);
         let common: Vec<Steps> = (1..=run.times).map(fraction).collect();
@@ -155,6 +216,10 @@ impl Scenario {
             let schedule = self.schedule(member.alpha, eta)?;
             let process = match member.kind {
                 ProcessKind::Sde if cell >= self.run.sde_etas => continue,
+                ProcessKind::ClosedForm => continue,
+                ProcessKind::SlowFlow => Dynamics::Prescribed {
+                    states: Arc::default(),
+                },
                 ProcessKind::Sde => {
                     let (shape, horizon) = (self.learning_rate.clone(), self.run.horizon);
                     Dynamics::LimitingSde {
@@ -171,14 +236,24 @@ impl Scenario {
                         weights: save.iter().map(|&k| schedule.coupling(k)).collect(),
                     }
                 }
-                kind => Dynamics::Discrete {
-                    schedule,
-                    kind: kind.rates(self.dampening)?,
+                kind => match kind.scheme() {
+                    Some(scheme) => {
+                        let (shape, horizon) = (self.learning_rate.clone(), self.run.horizon);
+                        Dynamics::SlowSde {
+                            lambda: Arc::new(move |t| shape.limit(t, horizon).unwrap_or(1.0)),
+                            scheme,
+                        }
+                    }
+                    None => Dynamics::Discrete {
+                        schedule,
+                        kind: self.rates(kind)?,
+                    },
                 },
             };
             processes[index] = Some(dynamics.len());
             dynamics.push(process);
         }
+        let common_saves = common.clone();
         let mut pairs = vec![];
         let place = |kind, alpha| {
             let member = self.member(kind, alpha);
@@ -200,6 +275,10 @@ impl Scenario {
                 functions: self.run.functions.clone(),
                 monitored: self.run.monitored.clone(),
                 pairs,
+                paths: (self.regime == Regime::Slow).then(|| PathPlan {
+                    common: common_saves,
+                    directions: self.directions(),
+                }),
             },
             processes,
             pairs: links,
@@ -214,6 +293,12 @@ impl Scenario {
                 processes: dynamics,
                 save,
                 region: self.region.clone(),
+                slow: self.landing.as_ref().map(|landing| SlowRegime {
+                    grid: self.slow_grid(eta),
+                    landing: landing.clone(),
+                    projection: self.projection(),
+                    landed: true,
+                }),
                 key: StreamKey {
                     seed: self.run.seed,
                     cell: cell as u64,

@@ -1,3 +1,4 @@
 //! The checks: one theorem a file. Each turns ensembles into a three-valued verdict with its reason.
 
+pub mod slow_limit;
 pub mod weak_approximation;

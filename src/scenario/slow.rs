@@ -1,0 +1,450 @@
+//! Regime II: from the statistics of a ladder to the evidence on Theorem 5.5.
+
+use super::exact::Exact;
+use super::run::{natural_scales, rung};
+use super::system::{Member, System};
+use super::{Comparison, ProcessKind, Scenario};
+use crate::ensemble::{Accumulator, Dynamics, DyadicHistogram, FUNCTIONALS, Law, Moments};
+use crate::report::result::DistanceKind;
+use crate::theorems::slow_limit::{Ladder, SlowClaim, SlowJudgement, judge_slow};
+use crate::theorems::weak_approximation::{Demands, Rung};
+
+/// Functions that vary less than this part of their size along Γ are constant there, and are not judged.
+const CONSTANT: f64 = 1e-6;
+
+/// A rung of the ladder as far as one comparison sees it.
+struct View<'a> {
+    cell: usize,
+    system: &'a System,
+    total: &'a Accumulator,
+    /// The left process, and the right one if it has paths.
+    left: usize,
+    right: Option<usize>,
+    pair: Option<usize>,
+}
+
+impl View<'_> {
+    fn is_prescribed(&self) -> bool {
+        [Some(self.left), self.right].into_iter().flatten().any(|p| {
+            matches!(self.system.ensemble.processes[p], Dynamics::Prescribed { .. })
+        })
+    }
+
+    fn lost(&self) -> u64 {
+        let processes = [Some(self.left), self.right];
+        let failures = processes.into_iter().flatten().map(|p| &self.total.failures[p]);
+        failures.map(|f| f.blow_ups + f.unprojected).sum()
+    }
+
+    /// A rung of one statistic at the common times.
+    fn rung(&self, scenario: &Scenario, times: &[usize], values: &[(f64, f64)]) -> Rung {
+        let ensemble = &self.system.ensemble;
+        let save = |c: &usize| scenario.time(ensemble.save[self.system.common[*c]], ensemble.eta);
+        Rung {
+            eta: self.system.eta,
+            n: self.total.started,
+            times: times.iter().map(save).collect(),
+            errors: values.iter().map(|v| vec![v.0]).collect(),
+            noise: values.iter().map(|v| vec![v.1]).collect(),
+            common: (0..times.len()).collect(),
+            stochastic: ensemble.sigma > 0.0,
+            lost: self.lost(),
+        }
+    }
+}
+
+impl Scenario {
+    pub(super) fn judge_slow(
+        &self,
+        members: &[Member],
+        systems: &[System],
+        totals: &[Accumulator],
+        exact: Option<&Exact>,
+        demands: Demands,
+    ) -> Vec<SlowJudgement> {
+        let stable = self.largest_stable_eta();
+        // The laws over all batches, once for all comparisons.
+        let laws: Vec<Option<Law>> = totals
+            .iter()
+            .map(|t| {
+                let mut laws = t.paths.as_ref()?.laws.iter().map(|(_, law)| law);
+                let mut sum = laws.next()?.clone();
+                laws.for_each(|law| sum.merge(law));
+                Some(sum)
+            })
+            .collect();
+        let judge = |(index, comparison): (usize, &Comparison)| {
+            let place = |kind| {
+                let member = self.member(kind, comparison.alpha);
+                members.iter().position(|m| *m == member)
+            };
+            let views: Vec<View> = systems
+                .iter()
+                .zip(totals)
+                .enumerate()
+                .filter(|(_, (s, _))| s.eta <= stable)
+                .filter_map(|(cell, (system, total))| {
+                    let right = system.processes[place(comparison.right)?];
+                    if right.is_none() && comparison.right != ProcessKind::ClosedForm {
+                        return None;
+                    }
+                    Some(View {
+                        cell,
+                        system,
+                        total,
+                        left: system.processes[place(comparison.left)?]?,
+                        right,
+                        pair: system.pairs[index],
+                    })
+                })
+                .collect();
+            let closed = place(ProcessKind::ClosedForm).zip(exact);
+            self.judge_views(comparison, &views, &laws, closed, demands)
+        };
+        self.comparisons.iter().enumerate().map(judge).collect()
+    }
+
+    fn judge_views(
+        &self,
+        comparison: &Comparison,
+        views: &[View],
+        laws: &[Option<Law>],
+        closed: Option<(usize, &Exact)>,
+        demands: Demands,
+    ) -> SlowJudgement {
+        let alpha = match self.depends_on_alpha(comparison.left) {
+            true => comparison.alpha,
+            false if self.depends_on_alpha(comparison.right) => comparison.alpha,
+            false => 0.0,
+        };
+        let scales = views.last().map_or(vec![], |v| {
+            let right = v.right.unwrap_or(v.left);
+            natural_scales(v.system, v.total, (v.left, right))
+        });
+        let size = |h: usize| {
+            let panel = views.last().map(|v| v.total.panel.iter().map(|p| &p[v.left]));
+            let sizes = panel.into_iter().flatten().filter(|m| m.n > 0);
+            sizes.map(|m| m.mean[h].abs()).fold(0.0, f64::max)
+        };
+        let known = |h: usize| {
+            let Some((process, exact)) = closed.filter(|_| comparison.right == ProcessKind::ClosedForm)
+            else {
+                return true;
+            };
+            exact.series(0, process, self.run.functions[h]).is_some()
+        };
+        let judged: Vec<usize> = (0..scales.len())
+            .filter(|&h| scales[h] > CONSTANT * (1.0 + size(h)) && known(h))
+            .collect();
+        let rungs: Vec<Rung> = views
+            .iter()
+            .map(|v| match v.pair {
+                Some(pair) => rung(self, v.system, v.total, pair),
+                None => self.closed_rung(v, closed),
+            })
+            .map(|mut r| {
+                for row in r.errors.iter_mut().chain(&mut r.noise) {
+                    *row = judged.iter().map(|&h| row[h]).collect();
+                }
+                r
+            })
+            .zip(views)
+            .map(|(r, v)| Rung { lost: v.lost(), ..r })
+            .collect();
+        let names: Vec<String> = judged.iter().map(|&h| self.run.functions[h].to_string()).collect();
+        let chosen: Vec<f64> = judged.iter().map(|&h| scales[h]).collect();
+        let mut ladders = vec![];
+        if !views.is_empty() && views.iter().all(|v| v.pair.is_some()) {
+            ladders.extend(self.path_ladders(views));
+            ladders.extend(self.law_ladders(views, laws, &scales));
+            ladders.extend(self.functional_ladders(views, &scales));
+        }
+        let claim = SlowClaim::new(alpha);
+        let mut outcome = judge_slow(&claim, &rungs, &chosen, &names, ladders, demands);
+        for check in &mut outcome.judgement.functions {
+            check.function = judged[check.function];
+        }
+        outcome
+    }
+
+    /// Errors of means against the closed form.
+    fn closed_rung(&self, view: &View, closed: Option<(usize, &Exact)>) -> Rung {
+        let system = view.system;
+        let series: Vec<Option<Vec<f64>>> = self
+            .run
+            .functions
+            .iter()
+            .map(|&h| closed.and_then(|(process, exact)| exact.series(view.cell, process, h)))
+            .collect();
+        let panel: Vec<_> = view.total.panel.iter().map(|p| &p[view.left]).collect();
+        let row = |save: usize, f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+            let exact = |s: &Option<Vec<f64>>| s.as_ref().map_or(f64::NAN, |s| s[save]);
+            match panel[save].n {
+                0 => vec![f64::NAN; series.len()],
+                _ => series.iter().enumerate().map(|(h, s)| f(h, exact(s))).collect(),
+            }
+        };
+        let saves = 0..panel.len();
+        Rung {
+            eta: system.eta,
+            n: panel.last().map_or(0, |m| m.n),
+            times: system.ensemble.save.iter().map(|&k| self.time(k, system.eta)).collect(),
+            errors: saves.clone().map(|j| row(j, &|h, e| panel[j].mean[h] - e)).collect(),
+            noise: saves.map(|j| row(j, &|h, _| panel[j].standard_error(h))).collect(),
+            common: system.common.clone(),
+            stochastic: system.ensemble.sigma > 0.0,
+            lost: view.lost(),
+        }
+    }
+
+    /// E‖left − right‖ at the end and its supremum, where both follow one Brownian path or a curve.
+    fn path_ladders(&self, views: &[View]) -> Vec<Ladder> {
+        let coupled = self.oracle.shares_brownian_path() || views.iter().all(View::is_prescribed);
+        if !coupled {
+            return vec![];
+        }
+        let scale = views.last().and_then(|v| {
+            let paths = v.total.paths.as_ref()?;
+            let spread = paths.spread.iter().filter_map(|s| s[v.right?].mean.first());
+            Some(spread.copied().fold(0.0, f64::max).sqrt())
+        });
+        let kinds = [
+            (DistanceKind::Pathwise, "E‖left − right‖ at T"),
+            (DistanceKind::Supremum, "E sup‖left − right‖"),
+        ];
+        kinds
+            .into_iter()
+            .enumerate()
+            .map(|(variable, (kind, name))| {
+                let last = |v: &View, moments: &dyn Fn(&crate::ensemble::PathStatistics) -> Option<Moments>| {
+                    let m = v.total.paths.as_ref().and_then(moments);
+                    let m = m.filter(|m| m.n > 0);
+                    m.map_or((f64::NAN, f64::NAN), |m| (m.mean[variable], m.standard_error(variable)))
+                };
+                let end = |v: &View| v.system.common.len() - 1;
+                Ladder {
+                    kind,
+                    name: name.to_string(),
+                    function: 0,
+                    scale: scale.unwrap_or(1.0).max(f64::MIN_POSITIVE),
+                    // What the slow process's own step contributes.
+                    floor: views
+                        .iter()
+                        .map(|v| last(v, &|p| Some(p.step[end(v)][v.right?].clone())).0)
+                        .collect(),
+                    rungs: views
+                        .iter()
+                        .map(|v| {
+                            let value = last(v, &|p| Some(p.distance[end(v)][v.pair?].clone()));
+                            v.rung(self, &[end(v)], &[value])
+                        })
+                        .collect(),
+                    batches: 0,
+                }
+            })
+            .collect()
+    }
+
+    /// Distances between laws: Kolmogorov–Smirnov and Wasserstein-1 of every monitored function, and the sliced one.
+    fn law_ladders(&self, views: &[View], laws: &[Option<Law>], scales: &[f64]) -> Vec<Ladder> {
+        let mut ladders = vec![];
+        // The law of a curve is a point: only transport to it means something.
+        let smooth = !views.iter().any(View::is_prescribed);
+        for (m, &h) in self.run.monitored.iter().enumerate() {
+            if scales[h] <= CONSTANT {
+                continue;
+            }
+            let name = &self.run.functions[h];
+            let kinds = [
+                (DistanceKind::KolmogorovSmirnov, format!("KS of {name}"), 1.0),
+                (DistanceKind::Wasserstein, format!("W₁ of {name}"), scales[h]),
+            ];
+            for (kind, name, scale) in kinds {
+                let both = |(ks, w): (f64, f64)| match kind {
+                    DistanceKind::KolmogorovSmirnov => ks,
+                    _ => w,
+                };
+                let value = |law: &Selected| Some(both(law.monitored(m)?));
+                if smooth || kind == DistanceKind::Wasserstein {
+                    ladders.push(self.law_ladder(views, laws, kind, name, scale, h, &value));
+                }
+            }
+        }
+        let directions = views.first().and_then(|v| v.system.plan.paths.as_ref());
+        let directions = directions.map_or(0, |p| p.directions.len());
+        if directions > 0 {
+            let spread = views.last().and_then(|v| {
+                let spread = &v.total.paths.as_ref()?.spread;
+                let last = spread.iter().filter_map(|s| s[v.right?].mean.first());
+                Some(last.copied().fold(0.0, f64::max))
+            });
+            // The root mean square displacement along one direction.
+            let scale = (spread.unwrap_or(1.0) / self.x0.len() as f64).sqrt();
+            let value = |law: &Selected| {
+                let all = (0..directions).map(|k| Some(law.projected(k)?.1));
+                let sum: f64 = all.collect::<Option<Vec<f64>>>()?.iter().sum();
+                Some(sum / directions as f64)
+            };
+            ladders.push(self.law_ladder(
+                views,
+                laws,
+                DistanceKind::SlicedWasserstein,
+                "sliced W₁".to_string(),
+                scale.max(f64::MIN_POSITIVE),
+                0,
+                &value,
+            ));
+        }
+        ladders
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn law_ladder(
+        &self,
+        views: &[View],
+        laws: &[Option<Law>],
+        kind: DistanceKind,
+        name: String,
+        scale: f64,
+        function: usize,
+        value: &dyn Fn(&Selected) -> Option<f64>,
+    ) -> Ladder {
+        let batches = |v: &View| v.total.paths.as_ref().map_or(0, |p| p.laws.len());
+        let (mut rungs, mut floor) = (vec![], vec![]);
+        for v in views {
+            let times: Vec<usize> = (0..v.system.common.len()).collect();
+            let (Some(right), Some(law), Some(paths)) =
+                (v.right, &laws[v.cell], v.total.paths.as_ref())
+            else {
+                continue;
+            };
+            let point = |&time: &usize| {
+                let whole = Selected { law, time, sides: (v.left, right), without: None, floor: None };
+                let Some(center) = value(&whole) else {
+                    return (f64::NAN, f64::NAN);
+                };
+                // Jackknife over the batches.
+                let parts: Vec<f64> = paths
+                    .laws
+                    .iter()
+                    .filter_map(|(_, batch)| value(&Selected { without: Some(batch), ..whole }))
+                    .collect();
+                let n = parts.len() as f64;
+                let mean = parts.iter().sum::<f64>() / n;
+                let squares: f64 = parts.iter().map(|p| (p - mean).powi(2)).sum();
+                (center, ((n - 1.0) / n * squares).sqrt())
+            };
+            let values: Vec<(f64, f64)> = times.iter().map(point).collect();
+            rungs.push(v.rung(self, &times, &values));
+            // Half of the right ensemble against the other half, scaled from n/2 to n paths, averaged over four splits.
+            let last = times.len() - 1;
+            let splits = (0..4u32).filter_map(|bit| {
+                let halves = [0, 1].map(|side| {
+                    let mut chosen = paths.laws.iter().filter(|(b, _)| (*b as u32 >> bit) & 1 == side);
+                    let mut sum = chosen.next()?.1.clone();
+                    chosen.for_each(|(_, law)| sum.merge(law));
+                    Some(sum)
+                });
+                let [Some(a), Some(b)] = halves else { return None };
+                let pair = Selected {
+                    law: &a,
+                    time: last,
+                    sides: (right, right),
+                    without: None,
+                    floor: Some(&b),
+                };
+                value(&pair)
+            });
+            let splits: Vec<f64> = splits.collect();
+            let mean = splits.iter().sum::<f64>() / splits.len() as f64;
+            floor.push(mean * std::f64::consts::FRAC_1_SQRT_2);
+        }
+        Ladder {
+            kind,
+            name,
+            function,
+            scale,
+            floor,
+            rungs,
+            batches: views.iter().map(batches).min().unwrap_or(0),
+        }
+    }
+
+    /// Paired differences of the path functionals.
+    fn functional_ladders(&self, views: &[View], scales: &[f64]) -> Vec<Ladder> {
+        let mut ladders = vec![];
+        for (m, &h) in self.run.monitored.iter().enumerate() {
+            if scales[h] <= CONSTANT {
+                continue;
+            }
+            let f = &self.run.functions[h];
+            let largest = views.last().map_or(0.0, |v| {
+                let panel = v.total.panel.iter().map(|p| &p[v.left]).filter(|m| m.n > 0);
+                panel.map(|m| m.mean[h].abs()).fold(0.0, f64::max)
+            });
+            let kinds = [
+                (format!("max of {f}"), scales[h]),
+                (format!("share of time with {f} above its start"), 1.0),
+                (format!("{f} at T/2 times at T"), scales[h] * (largest + scales[h])),
+            ];
+            for (kind, (name, scale)) in kinds.into_iter().enumerate() {
+                let variable = m * FUNCTIONALS + kind;
+                let value = |v: &View| {
+                    let moments = v.total.paths.as_ref().zip(v.pair);
+                    let moments = moments.map(|(p, pair)| &p.functional_pairs[pair]);
+                    moments
+                        .filter(|m| m.n > 0)
+                        .map_or((f64::NAN, f64::NAN), |m| {
+                            (m.mean[variable], m.standard_error(variable))
+                        })
+                };
+                ladders.push(Ladder {
+                    kind: DistanceKind::Functional,
+                    name,
+                    function: h,
+                    scale,
+                    floor: vec![f64::NAN; views.len()],
+                    rungs: views
+                        .iter()
+                        .map(|v| v.rung(self, &[v.system.common.len() - 1], &[value(v)]))
+                        .collect(),
+                    batches: 0,
+                });
+            }
+        }
+        ladders
+    }
+}
+
+/// Two laws at one time: of two processes, with a batch left out, or of one process in two halves.
+#[derive(Clone, Copy)]
+struct Selected<'a> {
+    law: &'a Law,
+    time: usize,
+    sides: (usize, usize),
+    without: Option<&'a Law>,
+    floor: Option<&'a Law>,
+}
+
+impl Selected<'_> {
+    fn monitored(&self, m: usize) -> Option<(f64, f64)> {
+        self.distances(&|law, process| &law.monitored[self.time][process][m])
+    }
+
+    fn projected(&self, k: usize) -> Option<(f64, f64)> {
+        self.distances(&|law, process| &law.projected[self.time][process][k])
+    }
+
+    fn distances<'b>(
+        &'b self,
+        of: &dyn Fn(&'b Law, usize) -> &'b DyadicHistogram,
+    ) -> Option<(f64, f64)> {
+        let (left, right) = self.sides;
+        let a = of(self.law, left);
+        let b = of(self.floor.unwrap_or(self.law), right);
+        match self.without {
+            None => a.distances(b),
+            Some(batch) => a.without(of(batch, left)).distances(&b.without(of(batch, right))),
+        }
+    }
+}
