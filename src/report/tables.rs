@@ -1,6 +1,6 @@
 //! The CSV tables of a result: one row a number, with its uncertainty.
 
-use super::result::{Estimate, ExactLadder, ScenarioResult};
+use super::result::{DistanceKind, Estimate, EstimateSeries, ExactLadder, ScenarioResult};
 use std::io::Write;
 
 /// A table: its file name, its columns, and what writes its rows.
@@ -15,7 +15,7 @@ pub struct Table {
 type Row = Vec<String>;
 
 /// All tables of a scenario.
-pub const TABLES: [Table; 6] = [
+pub const TABLES: [Table; 7] = [
     Table {
         name: "errors.csv",
         columns: &[
@@ -106,9 +106,33 @@ pub const TABLES: [Table; 6] = [
         columns: &["comparison", "alpha", "function", "eta", "error", "slope"],
         rows: exact,
     },
+    Table {
+        name: "distances.csv",
+        columns: &[
+            "comparison",
+            "kind",
+            "name",
+            "eta",
+            "value",
+            "standard_error",
+            "lower",
+            "upper",
+            "floor",
+            "scale",
+            "limit",
+            "limit_lower",
+            "limit_upper",
+        ],
+        rows: distances,
+    },
 ];
 
 impl Table {
+    /// Whether the result has what the table is about; only distances are not in every result.
+    pub fn applies(&self, result: &ScenarioResult) -> bool {
+        self.name != "distances.csv" || result.comparisons.iter().any(|c| !c.distances.is_empty())
+    }
+
     /// Writes the table. Numbers keep all their digits; an empty cell is a number that does not exist.
     ///
     /// # Errors
@@ -168,7 +192,11 @@ fn slopes(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
                 row.push(function(result, f.function));
                 row.extend([p.eta_large, p.eta_small].map(number));
                 row.extend(estimate(&p.slope));
-                row.push(number(c.guaranteed_order));
+                // No order is an empty cell.
+                row.push(number(match c.guaranteed_order {
+                    order if order > 0.0 => order,
+                    _ => f64::NAN,
+                }));
                 add(row);
             }
         }
@@ -188,10 +216,21 @@ fn limits(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
 }
 
 fn moments(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    let nothing = EstimateSeries {
+        level: f64::NAN,
+        ..EstimateSeries::default()
+    };
     for cell in &result.cells {
         for (process, summary) in result.processes.iter().zip(&cell.processes) {
-            for (h, series) in summary.means.iter().enumerate() {
+            // A law in closed form has exact means and no others.
+            let laws = summary.exact.as_ref().map_or(0, Vec::len);
+            for h in 0..summary.means.len().max(laws) {
                 let exact = summary.exact.as_ref().and_then(|e| e.get(h)?.as_ref());
+                let series = match (summary.means.get(h), exact) {
+                    (Some(series), _) => series,
+                    (None, Some(_)) => &nothing,
+                    (None, None) => continue,
+                };
                 for (j, &time) in cell.times.iter().enumerate() {
                     let at = |list: &[f64]| number(list.get(j).copied().unwrap_or(f64::NAN));
                     add(vec![
@@ -258,6 +297,35 @@ fn exact(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
                     number(error),
                     number(slope.unwrap_or(f64::NAN)),
                 ]);
+            }
+        }
+    }
+}
+
+/// The name of a kind, as in `result.json`.
+fn kind(kind: DistanceKind) -> &'static str {
+    match kind {
+        DistanceKind::Pathwise => "pathwise",
+        DistanceKind::Supremum => "supremum",
+        DistanceKind::KolmogorovSmirnov => "kolmogorov_smirnov",
+        DistanceKind::Wasserstein => "wasserstein",
+        DistanceKind::SlicedWasserstein => "sliced_wasserstein",
+        DistanceKind::Functional => "functional",
+    }
+}
+
+fn distances(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for d in &c.distances {
+            let limit = d.check.limit;
+            for (i, p) in d.check.errors.iter().enumerate() {
+                let mut row = vec![c.id.clone(), kind(d.kind).to_string(), d.name.clone()];
+                let e = p.error;
+                let floor = d.floor.get(i).copied().unwrap_or(f64::NAN);
+                row.extend([p.eta, e.value, e.standard_error, e.lower, e.upper].map(number));
+                row.extend([floor, d.check.scale].map(number));
+                row.extend([limit.value, limit.lower, limit.upper].map(number));
+                add(row);
             }
         }
     }

@@ -141,7 +141,7 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
             format!("{} {}", mark(row, &summary.profile), name(row.verdict)),
             limit(row),
             slopes(row),
-            format!("≥ {}", row.guaranteed_order),
+            order(row),
         ]
     };
     let mut widths = header.map(|text| text.chars().count());
@@ -189,7 +189,7 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
         out.push_str(&block(scenario.verdicts.iter().map(row).collect()));
     }
     let legend = "✓ as the scenario expects. limit: the largest error as η → 0, in % of its function's scale, with its \
-                  simultaneous interval; slopes: local orders measured along η; order: what the theorem guarantees as η → 0.";
+                  simultaneous interval; slopes: local orders measured along η; order: what the theorem guarantees as η → 0, – where it names none.";
     if !quiet {
         out.push_str(&wrapped(legend, style));
     }
@@ -204,6 +204,15 @@ fn limit(row: &Row) -> String {
     }
     let half = 0.5 * (l.upper - l.lower);
     format!("{} ± {}", percent(l.value.abs()), percent(half))
+}
+
+/// The guaranteed order, where there is one.
+fn order(row: &Row) -> String {
+    if row.guaranteed_order > 0.0 {
+        format!("≥ {}", row.guaranteed_order)
+    } else {
+        "–".to_string()
+    }
 }
 
 fn percent(x: f64) -> String {

@@ -203,7 +203,7 @@ fn hidden<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
 fn fill(result: &ScenarioResult, folder: &Path) -> Result<(), WriteError> {
     fs::create_dir(folder).map_err(io_error(folder, "created"))?;
     write_json(result, &folder.join(RESULT))?;
-    for table in &TABLES {
+    for table in TABLES.iter().filter(|t| t.applies(result)) {
         let path = folder.join(table.name);
         let failed = io_error(&path, "written");
         let mut file = BufWriter::new(File::create(&path).map_err(&failed)?);

@@ -249,6 +249,30 @@ impl Pen<'_> {
         self.solid(&closed, Stroke::solid(color, 0.75));
     }
 
+    /// A small marker without an outline, for clouds of points.
+    pub fn speck(&mut self, at: (f64, f64), marker: Marker, size: f64, color: Rgb, alpha: f64) {
+        if !(at.0.is_finite() && at.1.is_finite()) {
+            return;
+        }
+        if marker == Marker::Circle {
+            let radius = fine(size).unsigned_abs().max(1);
+            let style = ShapeStyle {
+                color: color.plotters(alpha),
+                filled: true,
+                stroke_width: 0,
+            };
+            let centre = (fine(at.0), fine(at.1));
+            let drawn = self.backend.draw_circle(centre, radius, &style, true);
+            self.check(drawn);
+            return;
+        }
+        let corners = marker.outline().into_iter();
+        let outline: Vec<(f64, f64)> = corners
+            .map(|(x, y)| (at.0 + size * x, at.1 + size * y))
+            .collect();
+        self.polygon(&outline, color, alpha);
+    }
+
     /// A label with its baseline at `at`.
     pub fn text(&mut self, at: (f64, f64), label: &Label, set: Type) {
         if label.is_empty() || !(at.0.is_finite() && at.1.is_finite()) {

@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, Look};
-use super::{function_name, monitored_sheets, process_name, spread};
+use super::{clock, function_name, monitored_sheets, process_name, projected, spread};
 use crate::report::result::{Cell, Histogram, ProcessSummary, ScenarioResult};
 
 /// Times shown in one figure.
@@ -151,8 +151,9 @@ fn sheet<'a>(
     Sheet {
         name,
         caption: format!(
-            "Densities of {} at chosen fast times for η = {} ({} paths): the processes overlaid{}.",
+            "Densities of {} at chosen {}s for η = {} ({} paths): the processes overlaid{}{}.",
             symbol.plain(),
+            clock(result.scenario.regime),
             text::learning_rate(cell.eta).plain(),
             cell.paths,
             if exact {
@@ -160,6 +161,7 @@ fn sheet<'a>(
             } else {
                 ""
             },
+            projected(result.scenario.regime),
         ),
         title: result.scenario.title.clone(),
         remark: Label::new("η = ").join(&text::learning_rate(cell.eta)),

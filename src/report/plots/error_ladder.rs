@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet, arrow_down};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, FAINT, Look, QUIET, Rgb};
-use super::{comparison_title, file_names, function_name};
+use super::{comparison_title, file_names, function_name, projected};
 use crate::report::result::{
     Comparison, ErrorPoint, ExactLadder, FunctionCheck, ScenarioResult, Verdict,
 };
@@ -113,12 +113,13 @@ pub(super) fn verdict_note(verdict: Verdict) -> Label {
     })
 }
 
-fn drawable(point: &ErrorPoint) -> bool {
+/// Whether a point can stand on a logarithmic axis.
+pub(super) fn drawable(point: &ErrorPoint) -> bool {
     point.eta > 0.0 && point.eta.is_finite() && (point.error.value > 0.0 || point.error.upper > 0.0)
 }
 
 /// Whether the interval reaches down to 0.
-fn unresolved(point: &ErrorPoint) -> bool {
+pub(super) fn unresolved(point: &ErrorPoint) -> bool {
     !(point.error.lower > 0.0 && point.error.value > 0.0)
 }
 
@@ -221,9 +222,11 @@ fn sheet<'a>(
         name,
         caption: format!(
             "Weak error against the learning-rate scale η, in units of each test function's natural scale, with simultaneous \
-             {} % intervals; hollow markers: the interval includes 0; shaded: what noise alone would show; straight lines: \
-             the guaranteed slope (1−α)/2 and 1−α; ΔE h is E h of the first process minus that of the second{}.",
+             {} % intervals; hollow markers: the interval includes 0; shaded: what noise alone would show{}; ΔE h is E h of \
+             the first process minus that of the second{}{}.",
             text::trimmed(&format!("{:.1}", 100.0 * level)),
+            guides_in_words(comparisons),
+            projected(result.scenario.regime),
             if omitted > 0 {
                 format!("; {omitted} further functions are not drawn")
             } else {
@@ -251,8 +254,11 @@ pub(super) fn error_label() -> Label {
         .italic("h")
 }
 
-/// The slopes of a comparison that are drawn: (1−α)/2 and 1−α, where positive.
+/// The slopes of a comparison that are drawn: (1−α)/2 and 1−α, where positive; none where no order is guaranteed.
 pub(super) fn slopes_of(comparison: &Comparison) -> Vec<(f64, Dash)> {
+    if !promises_order(comparison) {
+        return Vec::new();
+    }
     let slopes = [
         (comparison.guaranteed_order, Dash::Short),
         (1.0 - comparison.alpha, Dash::Dotted),
@@ -261,6 +267,20 @@ pub(super) fn slopes_of(comparison: &Comparison) -> Vec<(f64, Dash)> {
         .into_iter()
         .filter(|(s, _)| s.is_finite() && *s > 1e-9)
         .collect()
+}
+
+/// Whether the theorem guarantees an order.
+fn promises_order(comparison: &Comparison) -> bool {
+    comparison.guaranteed_order.is_finite() && comparison.guaranteed_order > 1e-9
+}
+
+/// For captions: what the straight lines are, where there are any.
+pub(super) fn guides_in_words(comparisons: &[&Comparison]) -> &'static str {
+    if comparisons.iter().any(|c| promises_order(c)) {
+        "; straight lines: the guaranteed slope (1−α)/2 and 1−α"
+    } else {
+        ""
+    }
 }
 
 /// Legend entries of the slopes that are drawn.

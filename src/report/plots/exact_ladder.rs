@@ -4,7 +4,7 @@ use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::error_ladder::{
     MOST_FUNCTIONS, base_of, draw_guides, error_label, eta_label, exact_unit, function_entries,
-    guide_entries, slopes_of,
+    guide_entries, guides_in_words, slopes_of,
 };
 use super::frame::Frame;
 use super::layout::{Panel, Sheet};
@@ -101,9 +101,11 @@ fn sheet<'a>(
     });
     Sheet {
         name,
-        caption: "Errors by exact moments (no sampling) against the learning-rate scale η, in units of each test function's \
-                  natural scale, and their local slopes; straight lines: the guaranteed slope (1−α)/2 and 1−α."
-            .to_owned(),
+        caption: format!(
+            "Errors by exact moments (no sampling) against the learning-rate scale η, in units of each test function's \
+             natural scale, and their local slopes{}.",
+            guides_in_words(comparisons),
+        ),
         title: result.scenario.title.clone(),
         remark: Label::new("exact moments"),
         legend,

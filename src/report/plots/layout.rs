@@ -24,6 +24,8 @@ pub enum Sample {
     Bound(Rgb, Marker),
     /// A vertical bar with a marker: a point with its interval.
     Bar(Rgb, Marker),
+    /// A marker alone.
+    Mark(Rgb, Marker),
 }
 
 impl Sample {
@@ -56,6 +58,7 @@ impl Sample {
                 );
                 pen.marker(centre, marker, 1.7, color, true);
             }
+            Self::Mark(color, marker) => pen.speck(centre, marker, 2.2, color, 1.0),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, FAINT, INK, QUIET, TICK_SIZE};
-use super::{comparison_title, file_names};
+use super::{comparison_title, file_names, projected};
 use crate::report::result::{Comparison, ErrorPoint, FunctionCheck, ScenarioResult};
 
 /// The extrapolations, up to six comparisons a figure, and the limits of all comparisons side by side.
@@ -84,8 +84,9 @@ fn sheet<'a>(
         caption: format!(
             "Signed weak error at each function's worst time against ε = η^p, in units of the function's natural scale, with \
              the fitted polynomial and its limit ε → 0 (simultaneous {} % intervals); ΔE h is E h of the first process minus that \
-             of the second.",
+             of the second{}.",
             text::trimmed(&format!("{:.1}", 100.0 * level)),
+            projected(result.scenario.regime),
         ),
         title: result.scenario.title.clone(),
         remark: Label::new(&result.scenario.claim),
@@ -170,7 +171,8 @@ fn limits_sheet<'a>(
         name,
         caption: format!(
             "The error's limit as η → 0 for every comparison and test function, in units of the function's natural scale, with \
-             simultaneous {percent} % intervals; filled markers: the interval excludes 0{}.",
+             simultaneous {percent} % intervals; filled markers: the interval excludes 0{}{}.",
+            projected(result.scenario.regime),
             if stretched {
                 "; the axis is linear near 0 and logarithmic beyond"
             } else {

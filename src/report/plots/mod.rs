@@ -2,7 +2,9 @@
 
 pub mod axes;
 pub mod canvas;
+pub mod clouds;
 mod contours;
+pub mod distances;
 pub mod distribution;
 pub mod error_ladder;
 pub mod exact_ladder;
@@ -16,6 +18,8 @@ pub mod limit;
 pub mod paths;
 pub mod quantiles;
 #[cfg(test)]
+mod slow_fixture;
+#[cfg(test)]
 mod tests;
 pub mod text;
 pub mod theme;
@@ -26,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::report::result::{Cell, Comparison, ProcessSummary, ScenarioResult};
+use crate::report::result::{Cell, Comparison, ProcessSummary, Regime, ScenarioResult};
 use layout::Sheet;
 use text::Label;
 
@@ -117,13 +121,15 @@ pub struct DrawnFigure {
 /// # Errors
 /// [`FigureError::Draw`] when the canvas fails.
 pub fn figures(result: &ScenarioResult) -> Result<Vec<Figure>, FigureError> {
-    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 6] = [
+    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 8] = [
         error_ladder::sheets,
         limit::sheets,
+        distances::sheets,
         exact_ladder::sheets,
         distribution::sheets,
         quantiles::sheets,
         paths::sheets,
+        clouds::sheets,
     ];
     let drawn: Vec<Result<Option<Figure>, FigureError>> = families
         .par_iter()
@@ -186,6 +192,32 @@ fn function_name(result: &ScenarioResult, index: usize) -> String {
         .get(index)
         .cloned()
         .unwrap_or_else(|| format!("h{index}"))
+}
+
+/// The clock of all times in words.
+pub fn clock(regime: Regime) -> &'static str {
+    match regime {
+        Regime::Fast => "fast time",
+        Regime::Slow => "slow time",
+    }
+}
+
+/// Label of an axis of time: fast time *t* = *k*η or slow time *t* = *k*η².
+pub fn time_label(regime: Regime) -> Label {
+    let label = Label::new(clock(regime)).then(" ").italic("t");
+    let label = label.then(" = ").italic("k").then("η");
+    match regime {
+        Regime::Fast => label,
+        Regime::Slow => label.superscript("2"),
+    }
+}
+
+/// For captions: where the test functions of Regime II are taken.
+fn projected(regime: Regime) -> &'static str {
+    match regime {
+        Regime::Fast => "",
+        Regime::Slow => "; test functions are taken at Φ(x)",
+    }
 }
 
 /// "left vs right" of a comparison.

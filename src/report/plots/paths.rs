@@ -1,13 +1,13 @@
-//! Sample paths on one noise: over the contours of a two-dimensional loss, or coordinate 1 against fast time.
+//! Sample paths on one noise: over the contours of a two-dimensional loss, or coordinate 1 against time.
 
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::contours;
 use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
-use super::process_name;
 use super::text::{self, Label};
 use super::theme::{self, FAINT, INK, Look, Marker, Rgb};
+use super::{clock, process_name, time_label};
 use crate::report::result::{ContourGrid, SamplePaths, ScenarioResult};
 
 /// Ensemble members shown, one a panel.
@@ -31,6 +31,7 @@ type Track<'a> = (Look, &'a [Vec<f64>]);
 fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet<'a>> {
     let looks = theme::process_looks(&result.processes);
     let plane = result.scenario.dimension == 2;
+    let regime = result.scenario.regime;
     let members = paths
         .positions
         .iter()
@@ -69,15 +70,10 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
             Axis::linear(up, Label::function("x[2]"), 5),
         )
     } else {
-        let label = Label::new("fast time ")
-            .italic("t")
-            .then(" = ")
-            .italic("k")
-            .then("η");
         (
             Axis::linear(
                 Extent::of(paths.times.iter().copied()).padded(0.0, 0.0),
-                label,
+                time_label(regime),
                 wanted,
             ),
             Axis::linear(coordinate(0).padded(0.05, 0.05), Label::function("x[1]"), 5),
@@ -87,7 +83,11 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
         .contours
         .as_ref()
         .filter(|grid| plane && contours::usable(grid));
-    let legend = looks.iter().enumerate().take(paths.positions.len());
+    let tracked = |index: usize| paths.positions.get(index).is_some_and(|p| !p.is_empty());
+    let legend = looks
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| tracked(*index));
     let legend: Vec<Entry> = legend
         .map(|(index, &look)| {
             let stroke = Stroke::solid(look.color, 1.1).dashed(look.dash);
@@ -138,9 +138,9 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
         caption: format!(
             "{} for η = {}; all processes of a panel run on the same noise{}.",
             if plane {
-                "Sample paths"
+                "Sample paths".to_owned()
             } else {
-                "First coordinate of sample paths against fast time"
+                format!("First coordinate of sample paths against {}", clock(regime))
             },
             text::learning_rate(paths.eta).plain(),
             match (contours.is_some(), plane) {
@@ -162,7 +162,7 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
 }
 
 /// Ranges around the paths, not much thinner one way than the other.
-fn plane_ranges(x: Extent, y: Extent) -> (Extent, Extent) {
+pub(super) fn plane_ranges(x: Extent, y: Extent) -> (Extent, Extent) {
     let (x, y) = (x.padded(0.08, 0.08), y.padded(0.08, 0.08));
     let least = 0.45 * x.length().max(y.length());
     let widened = |e: Extent, other: Extent| {

@@ -1,4 +1,4 @@
-//! Quantile bands against fast time, one panel a comparison: the right process filled, the left one in outline.
+//! Quantile bands against time, one panel a comparison: the right process filled, the left one in outline.
 
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, Look, QUIET};
-use super::{function_name, monitored_sheets, process_name};
+use super::{clock, function_name, monitored_sheets, process_name, projected, time_label};
 use crate::report::result::{Cell, ProcessSummary, QuantileBand, ScenarioResult};
 
 /// Panels in one figure.
@@ -62,8 +62,15 @@ fn sheet<'a>(
         pairs.push((0, 0));
     }
     let mut seen = Vec::new();
+    // A law in closed form has no band; its pairs are shown only where there is nothing else.
+    let whole = |pair: &(usize, usize)| band(pair.0).is_some() && band(pair.1).is_some();
+    let any_whole = pairs.iter().any(whole);
     pairs.retain(|pair| {
-        let new = !seen.contains(pair) && (band(pair.0).is_some() || band(pair.1).is_some());
+        let shown = match any_whole {
+            true => whole(pair),
+            false => band(pair.0).is_some() || band(pair.1).is_some(),
+        };
+        let new = !seen.contains(pair) && shown;
         seen.push(*pair);
         new
     });
@@ -109,15 +116,7 @@ fn sheet<'a>(
                 ),
             }),
             notes: Vec::new(),
-            x: Axis::linear(
-                span,
-                Label::new("fast time ")
-                    .italic("t")
-                    .then(" = ")
-                    .italic("k")
-                    .then("η"),
-                5,
-            ),
+            x: Axis::linear(span, time_label(result.scenario.regime), 5),
             y: Axis::linear(range, symbol.clone(), 5),
             isometric: false,
             body: Box::new(move |pen: &mut Pen, frame: &Frame| {
@@ -133,11 +132,13 @@ fn sheet<'a>(
     Sheet {
         name,
         caption: format!(
-            "Quantiles of {} against fast time for η = {} ({} paths); in each panel the second process is filled, the first \
-             drawn as lines{}.",
+            "Quantiles of {} against {} for η = {} ({} paths); in each panel the second process is filled, the first \
+             drawn as lines{}{}.",
             symbol.plain(),
+            clock(result.scenario.regime),
             text::learning_rate(cell.eta).plain(),
             cell.paths,
+            projected(result.scenario.regime),
             match omitted {
                 0 => String::new(),
                 n => format!("; {n} further pairs are not drawn"),

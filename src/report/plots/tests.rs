@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::fixture::ornstein_uhlenbeck;
+use super::slow_fixture::hyperbola;
 use super::*;
 use crate::report::result::*;
 
@@ -96,6 +97,9 @@ fn cases() -> Vec<(&'static str, ScenarioResult)> {
         ("one_eta", one_eta),
         ("one_path", one_path),
         ("d20", many_dimensions),
+        ("slow", hyperbola()),
+        ("slow_many", many_distances()),
+        ("slow_line", one_comparison()),
         ("long", long),
     ]);
     let numbers = [
@@ -105,9 +109,52 @@ fn cases() -> Vec<(&'static str, ScenarioResult)> {
         ("huge", 1e300),
         ("negative", -1.0),
     ];
+    let slow = [
+        ("slow_zeros", 0.0),
+        ("slow_nan", f64::NAN),
+        ("slow_infinite", f64::INFINITY),
+        ("slow_huge", 1e300),
+        ("slow_negative", -1.0),
+    ];
     cases
         .chain(numbers.map(|(name, number)| (name, replaced(base.clone(), number))))
+        .chain(slow.map(|(name, number)| (name, replaced(hyperbola(), number))))
         .collect()
+}
+
+/// Twice as many distances as fit into a panel, seven comparisons, long names.
+fn many_distances() -> ScenarioResult {
+    let mut result = hyperbola();
+    let mut comparisons = result.comparisons.clone();
+    comparisons.extend(result.comparisons[..2].iter().cloned());
+    for comparison in &mut comparisons {
+        let mut more = comparison.distances.clone();
+        for distance in &mut more {
+            distance.name = format!("{} of another coordinate with a long name", distance.name);
+            distance.check.coefficients.clear();
+        }
+        comparison.distances.extend(more);
+    }
+    result.comparisons = comparisons;
+    result
+}
+
+/// One comparison, one η, one time, one path.
+fn one_comparison() -> ScenarioResult {
+    let mut result = hyperbola();
+    result.cells.truncate(1);
+    result.comparisons.truncate(1);
+    for distance in &mut result.comparisons[0].distances {
+        distance.check.errors.truncate(1);
+        distance.floor.truncate(1);
+    }
+    if let Some(clouds) = &mut result.clouds {
+        clouds.times.truncate(1);
+        for process in &mut clouds.positions {
+            process.iter_mut().for_each(|t| t.truncate(1));
+        }
+    }
+    result
 }
 
 /// Eight processes and seven comparisons, two monitored functions, decimal η.
@@ -316,6 +363,24 @@ fn replaced(mut result: ScenarioResult, number: f64) -> ScenarioResult {
     }
     if let Some(paths) = &mut result.sample_paths {
         paths.positions.iter_mut().flatten().flatten().for_each(all);
+    }
+    let checks = result.comparisons.iter_mut().flat_map(|c| &mut c.distances);
+    for distance in checks {
+        all(&mut distance.floor);
+        let check = &mut distance.check;
+        check.scale = number;
+        all(&mut check.coefficients);
+        one(&mut check.limit);
+        check.errors.iter_mut().for_each(|p| one(&mut p.error));
+    }
+    if let Some(clouds) = &mut result.clouds {
+        clouds
+            .positions
+            .iter_mut()
+            .flatten()
+            .flatten()
+            .for_each(all);
+        clouds.manifold.iter_mut().flatten().for_each(all);
     }
     if let Some(grid) = &mut result.contours {
         grid.values.iter_mut().for_each(all);

@@ -21,6 +21,13 @@ impl Rgb {
         Self(mix(self.0), mix(self.1), mix(self.2))
     }
 
+    /// The colour mixed with `share` of black.
+    #[must_use]
+    pub fn shaded(self, share: f64) -> Self {
+        let mix = |c: u8| (f64::from(c) * (1.0 - share.clamp(0.0, 1.0))).round() as u8;
+        Self(mix(self.0), mix(self.1), mix(self.2))
+    }
+
     /// Relative luminance, 0 to 1: what a grey print keeps.
     pub fn luminance(self) -> f64 {
         let linear = |c: u8| (f64::from(c) / 255.0).powf(2.2);
@@ -217,6 +224,28 @@ pub const FUNCTIONS: [Look; 8] = [
 /// The look of a test function by its index in the result.
 pub fn function_look(index: usize) -> Look {
     FUNCTIONS[index % FUNCTIONS.len()]
+}
+
+/// Distances by kind: pathwise, supremum, Kolmogorov–Smirnov, Wasserstein, sliced Wasserstein, functionals.
+pub const DISTANCES: [Look; 6] = [
+    look(Rgb(51, 34, 136), Dash::Solid, Marker::Circle),
+    look(Rgb(100, 160, 220), Dash::Solid, Marker::Square),
+    look(Rgb(204, 102, 119), Dash::Solid, Marker::Up),
+    look(Rgb(153, 143, 30), Dash::Solid, Marker::Diamond),
+    look(Rgb(17, 119, 51), Dash::Solid, Marker::Star),
+    look(Rgb(125, 70, 40), Dash::Solid, Marker::Down),
+];
+
+/// The look of the `place`-th distance of a kind: the kind's marker, its hue darker and lighter in turn.
+pub fn distance_look(kind: usize, place: usize) -> Look {
+    let base = DISTANCES[kind % DISTANCES.len()];
+    let color = match place % 4 {
+        0 => base.color,
+        1 => base.color.shaded(0.45),
+        2 => base.color.tinted(0.45),
+        _ => base.color.shaded(0.7),
+    };
+    Look { color, ..base }
 }
 
 /// The look of every process, the same in all figures of a result: by family and α, spares where two would be alike.

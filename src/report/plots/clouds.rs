@@ -1,0 +1,291 @@
+//! The clouds of Regime II: many paths of every process over the plane at a few slow times, with Γ and the contours of the
+//! loss.
+
+use super::axes::{Axis, Extent};
+use super::canvas::{Pen, Stroke};
+use super::contours;
+use super::frame::Frame;
+use super::layout::{Entry, Panel, Sample, Sheet};
+use super::paths::plane_ranges;
+use super::text::{self, Label};
+use super::theme::{self, Dash, INK, Look, Rgb};
+use super::{clock, process_name, spread};
+use crate::report::result::{Clouds, ContourGrid, ProcessFamily, ScenarioResult};
+
+/// Times shown.
+const MOST_TIMES: usize = 4;
+/// Points of one process in one panel.
+const MOST_POINTS: usize = 300;
+/// Iso-lines.
+const LEVELS: usize = 11;
+/// Share of the points that the frame may leave out at either end.
+const TAIL: f64 = 0.002;
+
+/// The figure, if there are clouds over the plane.
+pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
+    Scene::new(result).map(Scene::sheet).into_iter().collect()
+}
+
+/// What all panels and all frames of the animation have in common.
+#[derive(Clone)]
+pub struct Scene<'a> {
+    result: &'a ScenarioResult,
+    clouds: &'a Clouds,
+    contours: Option<&'a ContourGrid>,
+    /// Processes that have points, the ones below first.
+    order: Vec<(usize, Look)>,
+    x: Axis,
+    y: Axis,
+    isometric: bool,
+}
+
+/// Point radius and opacity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grain {
+    /// Radius of a point, in points.
+    pub radius: f64,
+    /// Opacity of a point.
+    pub alpha: f64,
+    /// Points of one process.
+    pub most: usize,
+}
+
+impl<'a> Scene<'a> {
+    /// The scene, if there are clouds over the plane.
+    pub fn new(result: &'a ScenarioResult) -> Option<Self> {
+        let clouds = result
+            .clouds
+            .as_ref()
+            .filter(|_| result.scenario.dimension == 2)?;
+        let looks = theme::process_looks(&result.processes);
+        let mut order: Vec<(usize, Look)> = looks
+            .into_iter()
+            .enumerate()
+            .filter(|(index, _)| {
+                let times = 0..clouds.times.len();
+                times
+                    .into_iter()
+                    .any(|t| points(clouds, *index, t).next().is_some())
+            })
+            .collect();
+        order.sort_by_key(|(index, _)| height(result.processes[*index].family));
+        let everything = || {
+            order.iter().flat_map(|(index, _)| {
+                (0..clouds.times.len()).flat_map(|t| points(clouds, *index, t))
+            })
+        };
+        if everything().next().is_none() {
+            return None;
+        }
+        let (across, up) = plane_ranges(
+            core(everything().map(|p| p.0).collect()),
+            core(everything().map(|p| p.1).collect()),
+        );
+        let x = Axis::linear(across, Label::function("x[1]"), 4);
+        let y = Axis::linear(up, Label::function("x[2]"), 5);
+        let ((a, b), (c, d)) = (x.ends(), y.ends());
+        let isometric = (0.4..2.5).contains(&((b - a) / (d - c)));
+        let contours = result.contours.as_ref().filter(|g| contours::usable(g));
+        Some(Self {
+            result,
+            clouds,
+            contours,
+            order,
+            x,
+            y,
+            isometric,
+        })
+    }
+
+    /// Indices of the times at which there are points.
+    pub fn times(&self) -> Vec<usize> {
+        let any = |&t: &usize| {
+            let mut of = self.order.iter();
+            self.clouds.times[t].is_finite()
+                && of.any(|(index, _)| points(self.clouds, *index, t).next().is_some())
+        };
+        (0..self.clouds.times.len()).filter(any).collect()
+    }
+
+    /// Slow time of an index.
+    pub fn time(&self, index: usize) -> f64 {
+        self.clouds.times.get(index).copied().unwrap_or(f64::NAN)
+    }
+
+    /// One panel, titled with its time.
+    pub fn panel(&self, time: usize, title: Label, grain: Grain) -> Panel<'a> {
+        let scene = self.clone();
+        Panel {
+            title,
+            notes: Vec::new(),
+            x: self.x.clone(),
+            y: self.y.clone(),
+            isometric: self.isometric,
+            body: Box::new(move |pen: &mut Pen, frame: &Frame| {
+                scene.draw(pen, frame, time, grain);
+            }),
+        }
+    }
+
+    /// A sheet around panels.
+    pub fn around(&self, panels: Vec<Panel<'a>>, columns: usize, height: f64) -> Sheet<'a> {
+        Sheet {
+            name: "cloud".to_owned(),
+            caption: self.caption(),
+            title: self.result.scenario.title.clone(),
+            remark: Label::new("η = ").join(&text::learning_rate(self.clouds.eta)),
+            legend: self.legend(),
+            panels,
+            columns,
+            heights: vec![height],
+            share_y: columns > 1,
+            share_x: true,
+        }
+    }
+
+    fn sheet(self) -> Sheet<'a> {
+        let after: Vec<usize> = self
+            .times()
+            .into_iter()
+            .filter(|&t| self.time(t) > 0.0)
+            .collect();
+        let chosen = match after.is_empty() {
+            true => self.times(),
+            false => after,
+        };
+        let chosen = spread(chosen.len(), MOST_TIMES)
+            .into_iter()
+            .map(|i| chosen[i]);
+        let grain = Grain {
+            radius: 0.95,
+            alpha: 0.4,
+            most: MOST_POINTS,
+        };
+        let panels: Vec<Panel<'a>> = chosen
+            .map(|t| self.panel(t, time_title(&text::number(self.time(t))), grain))
+            .collect();
+        let (columns, height) = match panels.len() {
+            1 => (1, 205.0),
+            2 | 4 => (2, 190.0),
+            _ => (3, 150.0),
+        };
+        self.around(panels, columns, height)
+    }
+
+    fn legend(&self) -> Vec<Entry> {
+        let mut legend: Vec<(usize, Entry)> = self
+            .order
+            .iter()
+            .map(|&(index, look)| {
+                let sample = Sample::Mark(look.color, look.marker);
+                let label = Label::new(process_name(self.result, index));
+                (index, Entry::new(sample, label))
+            })
+            .collect();
+        legend.sort_by_key(|(index, _)| *index);
+        let mut legend: Vec<Entry> = legend.into_iter().map(|(_, entry)| entry).collect();
+        if self.clouds.manifold.iter().any(|line| line.len() > 1) {
+            let label = Label::new("minimizers Γ");
+            legend.push(Entry::guide(INK, 0.8, Dash::Solid, label));
+        }
+        legend
+    }
+
+    fn caption(&self) -> String {
+        let raw = |family| !matches!(family, ProcessFamily::SlowSde | ProcessFamily::SlowControl);
+        let mut names = self
+            .order
+            .iter()
+            .map(|(index, _)| *index)
+            .collect::<Vec<_>>();
+        names.sort_unstable();
+        names.retain(|&index| raw(self.result.processes[index].family));
+        let names: Vec<String> = names
+            .into_iter()
+            .map(|index| process_name(self.result, index))
+            .collect();
+        format!(
+            "Clouds of paths at chosen {}s for η = {}{}{}{}.",
+            clock(self.result.scenario.regime),
+            text::learning_rate(self.clouds.eta).plain(),
+            match names.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "; {}: the raw iterates x, not projected onto Γ",
+                    names.join(", ")
+                ),
+            },
+            match self.clouds.manifold.is_empty() {
+                true => "",
+                false => "; dark line: the manifold Γ of minimizers",
+            },
+            match self.contours.is_some() {
+                true => "; grey: contours of the loss at log-spaced levels",
+                false => "",
+            },
+        )
+    }
+
+    fn draw(&self, pen: &mut Pen, frame: &Frame, time: usize, grain: Grain) {
+        if let Some(grid) = self.contours {
+            for (index, level) in contours::levels(grid, LEVELS).iter().enumerate() {
+                let shade = 165 + (65 * index / LEVELS.max(1)) as u8;
+                for line in contours::lines(grid, *level) {
+                    frame.line(pen, line, Stroke::solid(Rgb(shade, shade, shade), 0.4));
+                }
+            }
+        }
+        for line in &self.clouds.manifold {
+            let points = line.iter().map(|p| pair(p).unwrap_or((f64::NAN, f64::NAN)));
+            frame.line(pen, points, Stroke::solid(INK, 0.7));
+        }
+        for &(index, look) in &self.order {
+            let all: Vec<(f64, f64)> = points(self.clouds, index, time).collect();
+            for place in spread(all.len(), grain.most) {
+                let (x, y) = all[place];
+                if let Some(at) = frame.inside(x, y) {
+                    pen.speck(at, look.marker, grain.radius, look.color, grain.alpha);
+                }
+            }
+        }
+    }
+}
+
+/// *t* = …
+pub fn time_title(time: &Label) -> Label {
+    Label::italic(Label::default(), "t").then(" = ").join(time)
+}
+
+/// What lies on top: the slow SDE over its control over the iterates.
+fn height(family: ProcessFamily) -> u8 {
+    match family {
+        ProcessFamily::SlowSde => 2,
+        ProcessFamily::SlowControl => 1,
+        _ => 0,
+    }
+}
+
+fn pair(point: &Vec<f64>) -> Option<(f64, f64)> {
+    let (x, y) = (*point.first()?, *point.get(1)?);
+    (x.is_finite() && y.is_finite()).then_some((x, y))
+}
+
+/// The points of a process at a time.
+fn points(clouds: &Clouds, process: usize, time: usize) -> impl Iterator<Item = (f64, f64)> + '_ {
+    let here = clouds.positions.get(process).and_then(|p| p.get(time));
+    here.into_iter().flatten().filter_map(pair)
+}
+
+/// The range of all but the outermost values.
+fn core(mut values: Vec<f64>) -> Extent {
+    values.sort_by(f64::total_cmp);
+    let left_out = (TAIL * values.len() as f64) as usize;
+    let kept = values.len() - left_out;
+    Extent::of(
+        values
+            .get(left_out..kept)
+            .unwrap_or_default()
+            .iter()
+            .copied(),
+    )
+}
