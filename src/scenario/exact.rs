@@ -59,7 +59,10 @@ impl ExactMoments {
             TestFunction::Loss => s.quadratic_loss(&self.form),
             TestFunction::Fourth(i) if self.gaussian => s.fourth_gaussian(i),
             TestFunction::Cosine(i) if self.gaussian => s.cos_gaussian(i),
-            TestFunction::Fourth(_) | TestFunction::Cosine(_) => return None,
+            TestFunction::TraceHessian => self.form.hessian.trace(),
+            TestFunction::Fourth(_) | TestFunction::Cosine(_) | TestFunction::Recovery => {
+                return None;
+            }
         })
     }
 }
