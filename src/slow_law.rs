@@ -99,9 +99,10 @@ impl SlowLaw {
                 | TestFunction::Product(1, 1)
                 | TestFunction::Loss,
             )
-            | (SlowLaw::SphereBrownian { .. }, TestFunction::SquaredNorm | TestFunction::Loss) => {
-                Some((self.expectation(h, clock)?, 0.0))
-            }
+            | (
+                SlowLaw::SphereBrownian { .. },
+                TestFunction::SquaredNorm | TestFunction::Loss | TestFunction::TraceHessian,
+            ) => Some((self.expectation(h, clock)?, 0.0)),
             (SlowLaw::OrnsteinUhlenbeck { .. } | SlowLaw::SphereBrownian { .. }, _) => None,
             _ => Some((self.value(h, clock)?, 0.0)),
         }
@@ -158,12 +159,19 @@ impl SlowLaw {
             TestFunction::Cosine(i) => at(i)?.cos(),
             TestFunction::SquaredNorm => x.norm_squared(),
             TestFunction::Loss => 0.0,
+            TestFunction::TraceHessian => match self {
+                SlowLaw::ValleyCurve { .. } => 1.0 + x[0] * x[0],
+                SlowLaw::HyperbolaCurve { .. } => x.norm_squared(),
+                SlowLaw::Rest { trace, .. } => *trace,
+                SlowLaw::OrnsteinUhlenbeck { .. } | SlowLaw::SphereBrownian { .. } => return None,
+            },
+            TestFunction::Recovery => return None,
         })
     }
 }
 
 /// E h(U, 0) for U Gaussian.
-fn valley_expectation(mean: f64, variance: f64, _kappa: f64, h: TestFunction) -> Option<f64> {
+fn valley_expectation(mean: f64, variance: f64, kappa: f64, h: TestFunction) -> Option<f64> {
     let square = mean * mean + variance;
     Some(match h {
         TestFunction::Coordinate(0) => mean,
@@ -173,6 +181,14 @@ fn valley_expectation(mean: f64, variance: f64, _kappa: f64, h: TestFunction) ->
         }
         TestFunction::Cosine(0) => (-0.5 * variance).exp() * mean.cos(),
         TestFunction::Cosine(1) => 1.0,
+        // E e^{κU²}, infinite for wide laws.
+        TestFunction::TraceHessian => {
+            let left = 1.0 - 2.0 * kappa * variance;
+            if left <= 0.0 {
+                return None;
+            }
+            (kappa * mean * mean / left).exp() / left.sqrt()
+        }
         TestFunction::Coordinate(1)
         | TestFunction::Square(1)
         | TestFunction::Fourth(1)
@@ -204,6 +220,8 @@ fn sphere_expectation(start: &DVector<f64>, time: f64, h: TestFunction) -> Optio
         }
         TestFunction::SquaredNorm => 1.0,
         TestFunction::Loss => 0.0,
+        TestFunction::TraceHessian => 2.0,
+        TestFunction::Recovery => return None,
     })
 }
 
@@ -242,7 +260,11 @@ mod tests {
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
     fn panel(d: usize) -> Vec<TestFunction> {
-        let mut panel = vec![TestFunction::SquaredNorm, TestFunction::Loss];
+        let mut panel = vec![
+            TestFunction::SquaredNorm,
+            TestFunction::Loss,
+            TestFunction::TraceHessian,
+        ];
         for i in 0..d {
             panel.extend([
                 TestFunction::Coordinate(i),

@@ -174,6 +174,7 @@ enum Fault {
     GradientStale,
     HessianEntry,
     HessianSkew,
+    Trace,
     ThirdHalved,
     ThirdUnsymmetric,
     LanesOnly,
@@ -225,6 +226,13 @@ impl<F: Formula> Formula for Broken<F> {
             // A rounding error on one side of the diagonal only.
             Fault::HessianSkew => h[d] = R::constant(1.0 + 1e-15) * h[d],
             _ => (),
+        }
+    }
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let trace = self.inner.trace_hessian(x);
+        match self.fault {
+            Fault::Trace => R::constant(1.0001) * trace,
+            _ => trace,
         }
     }
     fn third_contraction<R: Real>(&self, x: &[R], m: &[R], out: &mut [R]) {
@@ -321,6 +329,7 @@ fn wrong_derivatives_are_refused() -> Outcome {
         (GradientStale, ": gradient: entry 0 is NaN"),
         (HessianEntry, ": Hessian: entry 0"),
         (HessianSkew, "Hessian against its transpose"),
+        (Trace, "trace of the Hessian: entry 0"),
         (ThirdHalved, "third contraction: entry 0"),
         (ThirdUnsymmetric, "third contraction"),
         (LanesOnly, "gradient on lanes"),

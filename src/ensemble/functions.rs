@@ -22,6 +22,10 @@ pub enum TestFunction {
     SquaredNorm,
     /// L(x).
     Loss,
+    /// tr ∇²L(x).
+    TraceHessian,
+    /// ‖θ(x) − θ*‖/‖θ*‖ of the predictor to a planted truth; not smooth at the truth itself.
+    Recovery,
 }
 
 impl TestFunction {
@@ -39,6 +43,18 @@ impl TestFunction {
                 *h = x.iter().fold(Lanes::ZERO, |s, &x| x.mul_add(x, s));
             }),
             TestFunction::Loss => landscape.values(x, out),
+            TestFunction::TraceHessian => landscape.trace_hessians(x, out),
+            TestFunction::Recovery => landscape.recovery_errors(x, out),
+        }
+    }
+
+    /// Whether h is defined on this landscape: its coordinates exist, and so does the truth that it needs.
+    pub fn available(self, landscape: &dyn Landscape) -> bool {
+        match self {
+            TestFunction::Recovery => landscape.plants_truth(),
+            _ => self
+                .last_coordinate()
+                .is_none_or(|last| last < landscape.dimension()),
         }
     }
 
@@ -50,7 +66,10 @@ impl TestFunction {
             | TestFunction::Fourth(i)
             | TestFunction::Cosine(i) => Some(i),
             TestFunction::Product(i, j) => Some(i.max(j)),
-            TestFunction::SquaredNorm | TestFunction::Loss => None,
+            TestFunction::SquaredNorm
+            | TestFunction::Loss
+            | TestFunction::TraceHessian
+            | TestFunction::Recovery => None,
         }
     }
 
@@ -89,6 +108,8 @@ impl fmt::Display for TestFunction {
             TestFunction::Cosine(i) => write!(f, "cos(x[{}])", i + 1),
             TestFunction::SquaredNorm => write!(f, "norm2"),
             TestFunction::Loss => write!(f, "loss"),
+            TestFunction::TraceHessian => write!(f, "trace_hessian"),
+            TestFunction::Recovery => write!(f, "recovery"),
         }
     }
 }
@@ -96,7 +117,7 @@ impl fmt::Display for TestFunction {
 /// The text is not a test function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, with i, j from 1"
+    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, recovery, with i, j from 1"
 )]
 pub struct UnknownFunction;
 
@@ -116,6 +137,8 @@ impl FromStr for TestFunction {
         match text.as_str() {
             "loss" => return Ok(TestFunction::Loss),
             "norm2" => return Ok(TestFunction::SquaredNorm),
+            "trace_hessian" => return Ok(TestFunction::TraceHessian),
+            "recovery" => return Ok(TestFunction::Recovery),
             _ => {}
         }
         if let Some(inner) = text.strip_prefix("cos(").and_then(|t| t.strip_suffix(')')) {
@@ -137,6 +160,11 @@ impl FromStr for TestFunction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::landscape::{
+        DesignLaw, DiagonalNetwork, Hyperbola, MatrixSensing, lane_of, set_lane,
+    };
+    use crate::real::LANES;
+    use nalgebra::DVector;
 
     #[test]
     fn names_round_trip() {
@@ -144,6 +172,14 @@ mod tests {
             for h in TestFunction::default_panel(d) {
                 assert_eq!(h.to_string().parse(), Ok(h));
             }
+        }
+        for (name, h) in [
+            ("trace_hessian", TestFunction::TraceHessian),
+            ("recovery", TestFunction::Recovery),
+        ] {
+            assert_eq!(h.to_string(), name);
+            assert_eq!(name.parse(), Ok(h));
+            assert_eq!(h.last_coordinate(), None);
         }
         assert_eq!(" x[ 3 ] ^4".parse(), Ok(TestFunction::Fourth(2)));
         for wrong in [
@@ -156,6 +192,8 @@ mod tests {
             "x[1]*",
             "x[99999999999999999999]",
             "x[+1]",
+            "trace_hessian(x)",
+            "Recovery",
         ] {
             assert_eq!(
                 wrong.parse::<TestFunction>(),
@@ -163,5 +201,72 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    /// A landscape without a truth has no recovery error, and coordinates beyond d do not exist.
+    #[test]
+    fn availability() -> Result<(), Box<dyn std::error::Error>> {
+        let (network, truth) = DiagonalNetwork::sparse(6, 3, 1, DesignLaw::Gaussian, 8)?;
+        let inputs = network.inputs();
+        let plain = DiagonalNetwork::new(&inputs, network.targets().to_vec())?;
+        assert_eq!(network.truth(), Some(truth.as_slice()));
+        assert!(TestFunction::Recovery.available(&network));
+        assert!(!TestFunction::Recovery.available(&plain));
+        assert!(!TestFunction::Recovery.available(&Hyperbola));
+        assert!(TestFunction::TraceHessian.available(&Hyperbola));
+        assert!(TestFunction::Product(0, 1).available(&Hyperbola));
+        assert!(!TestFunction::Product(0, 2).available(&Hyperbola));
+        Ok(())
+    }
+
+    /// The recovery error is 0 at the truth and 1 at the origin; in between it is what its definition says, in every lane.
+    #[test]
+    fn recovery_errors() -> Result<(), Box<dyn std::error::Error>> {
+        let (network, theta) = DiagonalNetwork::sparse(6, 3, 2, DesignLaw::Gaussian, 8)?;
+        let positive = |sign: f64| theta.iter().map(move |t| (t * sign).max(0.0).sqrt());
+        let at_truth: Vec<f64> = positive(1.0).chain(positive(-1.0)).collect();
+        let (sensing, x_star) = MatrixSensing::gaussian(4, 2, 1, 5, 3)?;
+        let eigen = x_star.clone().symmetric_eigen();
+        let top = eigen.eigenvalues.imax();
+        let root = eigen.eigenvectors.column(top) * eigen.eigenvalues[top].sqrt();
+        let factor: Vec<f64> = root.iter().flat_map(|&u| [u, 0.0]).collect();
+        type Definition<'a> = &'a dyn Fn(&[f64]) -> f64;
+        let by_definition: [Definition; 2] = [
+            &|x| {
+                let found = DVector::from_vec(network.predictor(x));
+                let theta = DVector::from_column_slice(&theta);
+                (found - &theta).norm() / theta.norm()
+            },
+            &|x| (sensing.gram(x) - &x_star).norm() / x_star.norm(),
+        ];
+        let cases: [(&dyn Landscape, &[f64]); 2] = [(&network, &at_truth), (&sensing, &factor)];
+        for ((landscape, truth), definition) in cases.into_iter().zip(by_definition) {
+            let d = truth.len();
+            let mut x = vec![Lanes::ZERO; d];
+            let scale = |lane: usize| lane as f64 / 2.0;
+            for lane in 0..LANES {
+                let scaled: Vec<f64> = truth.iter().map(|t| scale(lane) * t).collect();
+                set_lane(&mut x, lane, &scaled);
+            }
+            let mut out = [Lanes::splat(f64::NAN)];
+            TestFunction::Recovery.evaluate(landscape, &x, &mut out);
+            for (lane, error) in out[0].to_array().into_iter().enumerate() {
+                // θ is quadratic in x.
+                let want = (scale(lane).powi(2) - 1.0).abs();
+                assert!(
+                    (error - want).abs() < 1e-13 * (1.0 + want),
+                    "{lane}: {error}"
+                );
+                let want = definition(&lane_of(&x, lane));
+                assert!(
+                    (error - want).abs() < 1e-13 * (1.0 + want),
+                    "{lane}: {error}"
+                );
+            }
+        }
+        let mut out = [Lanes::ZERO];
+        TestFunction::Recovery.evaluate(&Hyperbola, &[Lanes::ONE; 2], &mut out);
+        assert!(out[0].to_array().iter().all(|error| error.is_nan()));
+        Ok(())
     }
 }

@@ -124,7 +124,7 @@ impl DiagonalNetwork {
         }
         let targets = &design * nalgebra::DVector::from_column_slice(&truth);
         let network = DiagonalNetwork::new(&design, targets.as_slice().to_vec())?;
-        Ok((network, truth))
+        Ok((network.with_truth(truth.clone()), truth))
     }
 
     /// The linear predictor θ = u⊙u − w⊙w at x = (u, w), length p.
@@ -200,6 +200,31 @@ impl Model for SquaredParameters {
             form = a.mul_add(m[j * (d + 1)] - m[(p + j) * (d + 1)], form);
         }
         R::constant(2.0) * form
+    }
+
+    /// ‖∇f‖² = 4 Σⱼ aⱼ²(uⱼ² + wⱼ²); tr ∇²f = 0.
+    #[inline(always)]
+    fn sizes<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R]) -> [R; 3] {
+        let (u, w) = x.split_at(self.features);
+        let zero = R::constant(0.0);
+        let (mut f, mut square) = (zero, zero);
+        for (j, (&u, &w)) in u.iter().zip(w).enumerate() {
+            let (a, u, w) = (z(j), u * u, w * w);
+            f = a.mul_add(u - w, f);
+            square = (a * a).mul_add(u + w, square);
+        }
+        [f, R::constant(4.0) * square, zero]
+    }
+
+    /// θ = u⊙u − w⊙w.
+    #[inline(always)]
+    fn squared_distance<R: Real>(&self, truth: &[f64], x: &[R]) -> Option<R> {
+        let (u, w) = x.split_at(self.features);
+        let terms = u.iter().zip(w).zip(truth);
+        Some(terms.fold(R::constant(0.0), |sum, ((&u, &w), &t)| {
+            let error = (u + w).mul_add(u - w, R::constant(-t));
+            error.mul_add(error, sum)
+        }))
     }
 
     /// The predictor θ once for all samples, then two products with the design matrix. `out` holds θ and Σᵢ wᵢaᵢ on the

@@ -88,6 +88,11 @@ impl Formula for DoubleWell {
         h[0] = (R::constant(3.0) * x[0]).mul_add(x[0], R::constant(-1.0));
     }
 
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let others = self.curvature * (x.len() - 1) as f64 - 1.0;
+        (R::constant(3.0) * x[0]).mul_add(x[0], R::constant(others))
+    }
+
     #[inline(always)]
     fn third_contraction<R: Real>(&self, x: &[R], m: &[R], out: &mut [R]) {
         out.fill(R::constant(0.0));

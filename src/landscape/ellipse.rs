@@ -105,6 +105,17 @@ impl Formula for Ellipse {
         }
     }
 
+    #[inline(always)]
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let (mut trace, mut square) = (R::constant(0.0), R::constant(0.0));
+        for (&x, &c) in x.iter().zip(&self.inverse_squares) {
+            let s = R::constant(c) * x;
+            trace = trace + R::constant(c);
+            square = s.mul_add(s, square);
+        }
+        self.excess(x).mul_add(trace, R::constant(2.0) * square)
+    }
+
     /// Everywhere but at the centre. One root of a convex function by Newton's method, to rounding.
     fn exact_projection(&self, x: &DVector<f64>) -> Option<DVector<f64>> {
         let terms = || x.iter().zip(&self.inverse_squares);

@@ -133,6 +133,16 @@ impl Formula for MatrixFactorization {
         }
     }
 
+    /// (n + k + 1)‖U‖² − k tr M.
+    #[inline(always)]
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let (n, k) = (self.rows, self.columns);
+        let square = x.iter().fold(R::constant(0.0), |s, &u| u.mul_add(u, s));
+        let target: f64 = self.target.iter().step_by(n + 1).sum();
+        let constant = R::constant(-(k as f64) * target);
+        square.mul_add(R::constant((n + k + 1) as f64), constant)
+    }
+
     fn third_contraction<R: Real>(&self, x: &[R], m: &[R], out: &mut [R]) {
         let (n, k, d) = (self.rows, self.columns, x.len());
         for a in 0..n {

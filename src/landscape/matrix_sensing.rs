@@ -133,7 +133,7 @@ impl MatrixSensing {
             .collect();
         let targets = measurements.iter().map(|a| a.dot(&truth)).collect();
         let problem = MatrixSensing::new(&measurements, targets, columns)?;
-        Ok((problem, truth))
+        Ok((problem.with_truth(truth.as_slice().to_vec()), truth))
     }
 
     /// The Gram matrix UUᵀ at x = U, n × n. Panics if `x` is shorter than d.
@@ -237,6 +237,38 @@ impl Model for GramMatrix {
             }
         }
         R::constant(2.0) * form
+    }
+
+    /// f = ⟨AU, U⟩, ‖∇f‖² = 4‖AU‖², tr ∇²f = 2k tr A.
+    fn sizes<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R]) -> [R; 3] {
+        let (n, k) = (self.rows, self.columns);
+        let zero = R::constant(0.0);
+        let (mut f, mut square, mut trace) = (zero, zero, zero);
+        for a in 0..n {
+            for c in 0..k {
+                let product = (0..n).fold(zero, |s, b| z(a * n + b).mul_add(x[b * k + c], s));
+                f = x[a * k + c].mul_add(product, f);
+                square = product.mul_add(product, square);
+            }
+            trace = trace + z(a * n + a);
+        }
+        let scale = R::constant(2.0 * k as f64);
+        [f, R::constant(4.0) * square, scale * trace]
+    }
+
+    /// UUᵀ against the truth, n × n.
+    fn squared_distance<R: Real>(&self, truth: &[f64], x: &[R]) -> Option<R> {
+        let (n, k) = (self.rows, self.columns);
+        let mut sum = R::constant(0.0);
+        for (a, u) in x.chunks_exact(k).enumerate() {
+            for (b, v) in x.chunks_exact(k).enumerate() {
+                let start = R::constant(-truth[a * n + b]);
+                let pairs = u.iter().zip(v);
+                let error = pairs.fold(start, |s, (&u, &v)| u.mul_add(v, s));
+                sum = error.mul_add(error, sum);
+            }
+        }
+        Some(sum)
     }
 }
 

@@ -62,6 +62,26 @@ pub trait Formula: Send + Sync {
     /// ∂²(∇L)(x)\[M\]: the vector with entries Σ_bc ∂_a∂_b∂_c L(x) M_bc, for a symmetric d × d matrix `m`.
     fn third_contraction<R: Real>(&self, x: &[R], m: &[R], out: &mut [R]);
 
+    /// tr ∇²L(x), the flatness that label noise minimizes along Γ. A hot loop; without a cheap formula the whole Hessian is
+    /// computed (and, for d > 4, allocated).
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let (d, zero) = (x.len(), R::constant(0.0));
+        let trace = |h: &mut [R]| {
+            self.hessian(x, h);
+            h.iter().step_by(d + 1).fold(zero, |s, &h| s + h)
+        };
+        if d <= 4 {
+            trace(&mut [zero; 16][..d * d])
+        } else {
+            trace(&mut vec![zero; d * d])
+        }
+    }
+
+    /// ‖θ(x) − θ*‖/‖θ*‖ (Euclidean) of the predictor θ to the planted truth θ*, where there is one: `None` for all x or for none.
+    fn recovery_error<R: Real>(&self, _x: &[R]) -> Option<R> {
+        None
+    }
+
     /// The per-sample view, for losses that are averages over samples.
     fn finite_sum(&self) -> Option<&dyn FiniteSum> {
         None
@@ -296,6 +316,27 @@ pub trait Landscape: Send + Sync {
         }
     }
 
+    /// tr ∇²L at every path: `traces[j]` for group j.
+    fn trace_hessians(&self, x: &[Lanes], traces: &mut [Lanes]) {
+        let d = self.dimension();
+        for (x, out) in x.chunks_exact(d).zip(traces) {
+            for lane in 0..LANES {
+                let jet = self.jet(&DVector::from_vec(lane_of(x, lane)));
+                out.as_mut_array()[lane] = jet.hessian.trace();
+            }
+        }
+    }
+
+    /// Whether there is a planted truth to recover.
+    fn plants_truth(&self) -> bool {
+        false
+    }
+
+    /// ‖θ(x) − θ*‖/‖θ*‖ at every path: `errors[j]` for group j; NaN without a planted truth.
+    fn recovery_errors(&self, _x: &[Lanes], errors: &mut [Lanes]) {
+        errors.fill(Lanes::splat(f64::NAN));
+    }
+
     /// ∂²(∇L)(x)\[M\] at one point, M symmetric.
     fn third(&self, x: &DVector<f64>, m: &DMatrix<f64>) -> DVector<f64>;
 
@@ -413,6 +454,25 @@ impl<F: Formula> Landscape for F {
         let groups = x.chunks_exact(d).zip(m.chunks_exact(d * d));
         for (out, (x, m)) in out.chunks_exact_mut(d).zip(groups) {
             self.third_contraction(x, m, out);
+        }
+    }
+
+    fn trace_hessians(&self, x: &[Lanes], traces: &mut [Lanes]) {
+        let d = Formula::dimension(self);
+        for (x, out) in x.chunks_exact(d).zip(traces) {
+            *out = self.trace_hessian(x);
+        }
+    }
+
+    fn plants_truth(&self) -> bool {
+        self.recovery_error(&vec![0.0; Formula::dimension(self)])
+            .is_some()
+    }
+
+    fn recovery_errors(&self, x: &[Lanes], errors: &mut [Lanes]) {
+        let d = Formula::dimension(self);
+        for (x, out) in x.chunks_exact(d).zip(errors) {
+            *out = self.recovery_error(x).unwrap_or(Lanes::splat(f64::NAN));
         }
     }
 

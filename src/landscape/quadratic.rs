@@ -212,6 +212,13 @@ impl Formula for Quadratic {
         }
     }
 
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        R::constant(match &self.matrix {
+            Curvature::Diagonal(a) => a.iter().sum(),
+            Curvature::Dense(a) => a.iter().step_by(x.len() + 1).sum(),
+        })
+    }
+
     fn third_contraction<R: Real>(&self, _x: &[R], _m: &[R], out: &mut [R]) {
         out.fill(R::constant(0.0));
     }

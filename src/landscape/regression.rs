@@ -332,6 +332,21 @@ impl Formula for Regression {
         }
     }
 
+    /// (1/n) Σᵢ φ″ᵢ‖aᵢ‖² + ρd.
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let d = x.len();
+        if let Some(normal) = &self.normal {
+            return R::constant(normal.matrix.iter().step_by(d + 1).sum());
+        }
+        let sum = self.rows.chunks_exact(d).fold(R::constant(0.0), |s, row| {
+            let [z] = products([row], x);
+            let square: f64 = row.iter().map(|a| a * a).sum();
+            self.loss.curvature(z).mul_add(R::constant(square), s)
+        });
+        let ridge = R::constant(self.ridge * d as f64);
+        R::constant(self.share()).mul_add(sum, ridge)
+    }
+
     fn third_contraction<R: Real>(&self, x: &[R], m: &[R], out: &mut [R]) {
         let d = x.len();
         out.fill(R::constant(0.0));

@@ -84,6 +84,12 @@ impl Formula for Sphere {
         }
     }
 
+    #[inline(always)]
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let (d, square) = (R::constant(x.len() as f64), squared_norm(x));
+        d.mul_add(square - R::constant(1.0), R::constant(2.0) * square)
+    }
+
     /// Everywhere but at the centre, which is a maximum.
     fn exact_projection(&self, x: &DVector<f64>) -> Option<DVector<f64>> {
         x.clone().try_normalize(0.0)

@@ -43,6 +43,15 @@ pub trait Model: Send + Sync {
         out: &mut [R],
     ) -> R;
 
+    /// f, ‖∇f‖² and tr ∇²f at (z, x). Must not allocate.
+    fn sizes<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R]) -> [R; 3];
+
+    /// ‖θ(x) − θ*‖² of what the model computes, θ(x), to a `truth` θ* of the same shape. `None` for models without a single
+    /// predictor.
+    fn squared_distance<R: Real>(&self, _truth: &[f64], _x: &[R]) -> Option<R> {
+        None
+    }
+
     /// `out` = Σᵢ wᵢ ∇f(zᵢ, x) over the rows zᵢ of `rows` (row by row), with wᵢ = `weight`(i, f(zᵢ, x)).
     ///
     /// For models that can share work between samples.
@@ -77,6 +86,16 @@ pub struct SquaredLoss<M> {
     /// zᵢ, row by row.
     rows: Vec<f64>,
     targets: Vec<f64>,
+    truth: Option<Truth>,
+}
+
+/// What the targets were made from.
+#[derive(Clone, Debug, PartialEq)]
+struct Truth {
+    /// θ*.
+    predictor: Vec<f64>,
+    /// ‖θ*‖⁻¹.
+    inverse_norm: f64,
 }
 
 impl<M: Model> SquaredLoss<M> {
@@ -115,7 +134,23 @@ impl<M: Model> SquaredLoss<M> {
             // Column by column of the transpose is row by row of the matrix.
             rows: inputs.transpose().as_slice().to_vec(),
             targets,
+            truth: None,
         })
+    }
+
+    /// The same loss, with the predictor θ* ≠ 0 that its targets were made from.
+    pub(super) fn with_truth(mut self, predictor: Vec<f64>) -> SquaredLoss<M> {
+        let square: f64 = predictor.iter().map(|t| t * t).sum();
+        self.truth = Some(Truth {
+            predictor,
+            inverse_norm: square.sqrt().recip(),
+        });
+        self
+    }
+
+    /// The planted truth θ*, if there is one.
+    pub fn truth(&self) -> Option<&[f64]> {
+        Some(&self.truth.as_ref()?.predictor)
     }
 
     /// f.
@@ -245,6 +280,21 @@ impl<M: Model> Formula for SquaredLoss<M> {
         for out in out {
             *out = share * *out;
         }
+    }
+
+    /// (1/n) Σᵢ (‖∇fᵢ‖² + rᵢ tr ∇²fᵢ): as dear as a gradient.
+    fn trace_hessian<R: Real>(&self, x: &[R]) -> R {
+        let sum = self.each().fold(R::constant(0.0), |sum, (row, y)| {
+            let [f, square, trace] = self.model.sizes(|k| R::constant(row[k]), x);
+            sum + (f - R::constant(y)).mul_add(trace, square)
+        });
+        self.share::<R>() * sum
+    }
+
+    fn recovery_error<R: Real>(&self, x: &[R]) -> Option<R> {
+        let truth = self.truth.as_ref()?;
+        let square = self.model.squared_distance(&truth.predictor, x)?;
+        Some(R::constant(truth.inverse_norm) * square.sqrt())
     }
 
     fn finite_sum(&self) -> Option<&dyn FiniteSum> {

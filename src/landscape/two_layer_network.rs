@@ -309,6 +309,23 @@ impl Model for HiddenLayer {
         }
         total
     }
+
+    /// With z̃ = (z, 1): ‖∇f‖² = Σⱼ (cⱼ²φ′²‖z̃‖² + φ²), tr ∇²f = Σⱼ cⱼφ″‖z̃‖².
+    #[inline(always)]
+    fn sizes<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R]) -> [R; 3] {
+        let (q, zero) = (self.inputs, R::constant(0.0));
+        let length = (0..q).fold(R::constant(1.0), |s, k| z(k).mul_add(z(k), s));
+        let (mut f, mut square, mut trace) = (zero, zero, zero);
+        for unit in x.chunks_exact(q + 2) {
+            let (c, a) = (unit[q + 1], self.preactivation(&z, unit));
+            let (value, slope) = self.activation.slope(a);
+            let (_, second, _) = self.activation.derivatives(a);
+            f = c.mul_add(value, f);
+            square = square + (c * slope).square() * length + value * value;
+            trace = (c * second).mul_add(length, trace);
+        }
+        [f, square, trace]
+    }
 }
 
 #[cfg(test)]

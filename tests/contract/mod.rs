@@ -236,6 +236,15 @@ fn check_derivatives<F: Formula>(
     }
     compare("gradient", &found.gradient, &gradient, tolerance)?;
     compare("Hessian", &found.hessian, &hessian, tolerance)?;
+    let trace: f64 = found.hessian.iter().step_by(d + 1).sum();
+    let in_lanes = formula.trace_hessian(&broadcast(x)).to_array()[5];
+    let traces = [formula.trace_hessian(x), in_lanes];
+    compare(
+        "trace of the Hessian",
+        &traces,
+        &[trace; 2],
+        d as f64 * tolerance,
+    )?;
     // M has d² entries below one: at most d² rounding errors more.
     let third_tolerance = tolerance * (d * d) as f64;
     compare("third contraction", &found.third, &third, third_tolerance)?;
