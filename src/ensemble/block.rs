@@ -482,9 +482,8 @@ impl Block {
     /// What step k means to the slow processes: its innovations are added up, and every n-th step they advance.
     #[inline]
     fn slow_step(&mut self, ensemble: &Ensemble, slow: &SlowRegime, first: u64, k: u64) {
-        let running = |(p, &active): (&Dynamics, &bool)| {
-            active && matches!(p, Dynamics::SlowSde { .. })
-        };
+        let running =
+            |(p, &active): (&Dynamics, &bool)| active && matches!(p, Dynamics::SlowSde { .. });
         if !ensemble.processes.iter().zip(&ensemble.active).any(running) {
             return;
         }
@@ -532,7 +531,14 @@ impl Block {
         for (coarse, &fine) in self.slow.coarse.iter_mut().zip(&self.slow.fine) {
             *coarse += fine;
         }
-        self.advance_slow(ensemble, slow, first, k, (k + 1 - grid.stride) as f64, false);
+        self.advance_slow(
+            ensemble,
+            slow,
+            first,
+            k,
+            (k + 1 - grid.stride) as f64,
+            false,
+        );
         self.slow.fine.fill(Lanes::ZERO);
         if (k + 1).is_multiple_of(2 * grid.stride) {
             let at = (k + 1 - 2 * grid.stride) as f64;
@@ -564,10 +570,20 @@ impl Block {
             }
             let rate = lambda(at * eta * eta);
             let track = &mut self.tracks[index];
-            let mut x = std::mem::take(if coarse { &mut track.coarse } else { &mut track.x });
+            let mut x = std::mem::take(if coarse {
+                &mut track.coarse
+            } else {
+                &mut track.x
+            });
             let work = &mut self.slow;
             let sums = if coarse { &work.coarse } else { &work.fine };
-            noise.diffuse(ensemble.sigma, &x, sums, &mut self.sde_noise, &mut self.scratch);
+            noise.diffuse(
+                ensemble.sigma,
+                &x,
+                sums,
+                &mut self.sde_noise,
+                &mut self.scratch,
+            );
             let scale = Lanes::splat(-rate * eta);
             self.sde_noise.iter_mut().for_each(|v| *v *= scale);
             let drift = match scheme {
@@ -590,7 +606,8 @@ impl Block {
                         work.unit[i] = Lanes::ONE;
                         noise.diffuse(ensemble.sigma, x, &work.unit, column, &mut self.scratch);
                     }
-                    work.batch.drift(landscape, x, &work.columns, &mut work.drift);
+                    work.batch
+                        .drift(landscape, x, &work.columns, &mut work.drift);
                     for (v, &b) in v.iter_mut().zip(&work.drift) {
                         *v = b.mul_add(Lanes::splat(drift * step), *v);
                     }
@@ -607,7 +624,11 @@ impl Block {
                 self.nearest(ensemble, slow, first, k + 1, index, &mut x);
             }
             let track = &mut self.tracks[index];
-            *if coarse { &mut track.coarse } else { &mut track.x } = x;
+            *if coarse {
+                &mut track.coarse
+            } else {
+                &mut track.x
+            } = x;
         }
     }
 
@@ -631,13 +652,20 @@ impl Block {
             }
         };
         rest(&self.alive, x);
-        let tally = self.slow.batch.project(landscape, x, &mut self.slow.outcomes);
+        let tally = self
+            .slow
+            .batch
+            .project(landscape, x, &mut self.slow.outcomes);
         if tally.failed == 0 {
             return;
         }
         let failures = &mut self.tracks[process].failures;
         for (j, outcomes) in self.slow.outcomes.iter().enumerate() {
-            for (lane, _) in outcomes.iter().enumerate().filter(|(_, o)| **o != Outcome::Landed) {
+            for (lane, _) in outcomes
+                .iter()
+                .enumerate()
+                .filter(|(_, o)| **o != Outcome::Landed)
+            {
                 failures.unprojected += 1;
                 failures.record(first + (j * LANES + lane) as u64, step);
                 self.alive[j].as_mut_array()[lane] = 0.0;
@@ -666,7 +694,9 @@ impl Block {
                 for (v, (&x, &target)) in drift.iter_mut().zip(x.iter().zip(target)) {
                     *v = self.alive[j].select(target - x, Lanes::ZERO);
                 }
-                self.slow.batch.tangential(&*ensemble.oracle.landscape, x, drift);
+                self.slow
+                    .batch
+                    .tangential(&*ensemble.oracle.landscape, x, drift);
                 for (x, &v) in x.iter_mut().zip(drift.iter()) {
                     farthest = v.abs().to_array().into_iter().fold(farthest, f64::max);
                     *x += v;

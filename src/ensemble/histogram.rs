@@ -108,7 +108,10 @@ impl DyadicHistogram {
         let shift = (self.exponent - part.exponent).clamp(0, 63);
         for (i, &count) in part.counts.iter().enumerate() {
             let index = ((part.first + i as i64) >> shift) - self.first;
-            if let Some(c) = usize::try_from(index).ok().and_then(|i| rest.counts.get_mut(i)) {
+            if let Some(c) = usize::try_from(index)
+                .ok()
+                .and_then(|i| rest.counts.get_mut(i))
+            {
                 *c = c.saturating_sub(count);
             }
         }

@@ -149,9 +149,11 @@ impl Ensemble {
             })
             .sum();
         let slow_steps = self.slow.as_ref().map_or(0, |slow| {
-            let running = self.processes.iter().zip(&self.active).filter(
-                |(p, active)| **active && matches!(p, Dynamics::SlowSde { .. }),
-            );
+            let running = self
+                .processes
+                .iter()
+                .zip(&self.active)
+                .filter(|(p, active)| **active && matches!(p, Dynamics::SlowSde { .. }));
             let fine = steps / slow.grid.stride * slow.grid.substeps as u64;
             running.count() as u64 * (fine + fine / 2)
         });

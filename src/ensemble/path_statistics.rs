@@ -81,7 +81,8 @@ impl PathStatistics {
 impl Law {
     fn empty(plan: &Plan, paths: &PathPlan, processes: usize) -> Law {
         let times = paths.common.len();
-        let histograms = |n: usize| vec![vec![vec![DyadicHistogram::default(); n]; processes]; times];
+        let histograms =
+            |n: usize| vec![vec![vec![DyadicHistogram::default(); n]; processes]; times];
         Law {
             monitored: histograms(plan.monitored.len()),
             projected: histograms(paths.directions.len()),
@@ -176,18 +177,36 @@ impl<'a> PathCollector<'a> {
             self.follow(save, common, process, view);
             let Some(time) = common else { continue };
             if let Some(slow) = &ensemble.slow {
-                for (out, x) in self.value.iter_mut().zip(view.state(process).chunks_exact(d)) {
-                    *out = x.iter().zip(&slow.landing).fold(Lanes::ZERO, |s, (&x, &a)| {
-                        let e = x - Lanes::splat(a);
-                        e.mul_add(e, s)
-                    });
+                for (out, x) in self
+                    .value
+                    .iter_mut()
+                    .zip(view.state(process).chunks_exact(d))
+                {
+                    *out = x
+                        .iter()
+                        .zip(&slow.landing)
+                        .fold(Lanes::ZERO, |s, (&x, &a)| {
+                            let e = x - Lanes::splat(a);
+                            e.mul_add(e, s)
+                        });
                 }
-                measure(&mut self.moments, std::slice::from_ref(&self.value), view.alive, n);
+                measure(
+                    &mut self.moments,
+                    std::slice::from_ref(&self.value),
+                    view.alive,
+                    n,
+                );
                 self.total.spread[time][process].merge(&self.moments);
             }
             if matches!(ensemble.processes[process], Dynamics::SlowSde { .. }) {
                 let (fine, coarse) = (view.state(process), view.coarse(process));
-                distances(d, fine, coarse, &mut self.two[0], &mut self.running_step[process]);
+                distances(
+                    d,
+                    fine,
+                    coarse,
+                    &mut self.two[0],
+                    &mut self.running_step[process],
+                );
                 self.two[1].copy_from_slice(&self.running_step[process]);
                 measure(&mut self.moments, &self.two, view.alive, n);
                 self.total.step[time][process].merge(&self.moments);
@@ -245,24 +264,38 @@ impl<'a> PathCollector<'a> {
                 }
             }
             if let Some(time) = common {
-                add(&mut law.monitored[time][process][m], &self.value, view.alive);
+                add(
+                    &mut law.monitored[time][process][m],
+                    &self.value,
+                    view.alive,
+                );
             }
         }
         let Some(time) = common else { return };
         for (k, direction) in self.paths.directions.iter().enumerate() {
             for (out, x) in self.value.iter_mut().zip(state.chunks_exact(d)) {
-                *out = x.iter().zip(direction).fold(Lanes::ZERO, |s, (&x, &u)| {
-                    x.mul_add(Lanes::splat(u), s)
-                });
+                *out = x
+                    .iter()
+                    .zip(direction)
+                    .fold(Lanes::ZERO, |s, (&x, &u)| x.mul_add(Lanes::splat(u), s));
             }
-            add(&mut law.projected[time][process][k], &self.value, view.alive);
+            add(
+                &mut law.projected[time][process][k],
+                &self.value,
+                view.alive,
+            );
         }
     }
 
     /// The functionals of the finished paths.
     fn close(&mut self, view: &BlockView<'_>, n: u64) {
         let active = &view.ensemble.active;
-        for (process, values) in self.functionals.iter().enumerate().filter(|(p, _)| active[*p]) {
+        for (process, values) in self
+            .functionals
+            .iter()
+            .enumerate()
+            .filter(|(p, _)| active[*p])
+        {
             measure(&mut self.moments, values, view.alive, n);
             self.total.functionals[process].merge(&self.moments);
         }

@@ -59,7 +59,11 @@ impl SlowGrid {
 
     /// The optimizer steps after which fine and coarse slow steps meet: looks are at multiples of it.
     pub fn period(self) -> u64 {
-        if self.substeps > 1 { 1 } else { 2 * self.stride }
+        if self.substeps > 1 {
+            1
+        } else {
+            2 * self.stride
+        }
     }
 
     /// The fine step in slow time.

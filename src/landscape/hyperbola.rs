@@ -1,7 +1,7 @@
 //! L(x, y) = ½(xy − 1)²: the smallest over-parametrised model, with Γ = {xy = 1}.
 
-use super::Formula;
-use crate::real::Real;
+use super::{FiniteSum, Formula};
+use crate::real::{Lanes, Real};
 use crate::slow_law::{SlowLaw, SlowNoise};
 use nalgebra::DVector;
 
@@ -52,6 +52,10 @@ impl Formula for Hyperbola {
         out[1] = two * (y * m[0] + x * off);
     }
 
+    fn finite_sum(&self) -> Option<&dyn FiniteSum> {
+        Some(self)
+    }
+
     /// Everywhere but on the line x + y = 0.
     fn exact_projection(&self, p: &DVector<f64>) -> Option<DVector<f64>> {
         let (sum, difference) = (p[0] + p[1], p[0] - p[1]);
@@ -75,5 +79,33 @@ impl Formula for Hyperbola {
             }),
             _ => None,
         }
+    }
+}
+
+/// One sample with the output f = xy and the target 1.
+impl FiniteSum for Hyperbola {
+    fn samples(&self) -> usize {
+        1
+    }
+
+    fn minibatch_gradient(&self, x: &[Lanes], _indices: &[Lanes], g: &mut [Lanes]) {
+        self.gradient(x, g);
+    }
+
+    fn gradient_covariance(&self, _x: &[Lanes], covariance: &mut [Lanes], _scratch: &mut [Lanes]) {
+        covariance.fill(Lanes::ZERO);
+    }
+
+    fn output_combination(&self, x: &[Lanes], weights: &[Lanes], out: &mut [Lanes]) {
+        out[0] = weights[0] * x[1];
+        out[1] = weights[0] * x[0];
+    }
+
+    fn constant_output_gradients(&self) -> Option<nalgebra::DMatrix<f64>> {
+        None
+    }
+
+    fn squared_loss(&self) -> bool {
+        true
     }
 }

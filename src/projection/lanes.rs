@@ -162,8 +162,7 @@ impl<const D: usize> Frame<D> {
                 let both = normal
                     .simd_gt(Lanes::ZERO)
                     .select(Lanes::ONE / (self.mu[i] + self.mu[j]), Lanes::ZERO);
-                let mixed =
-                    self.inverse[i] * self.tangent[j] + self.inverse[j] * self.tangent[i];
+                let mixed = self.inverse[i] * self.tangent[j] + self.inverse[j] * self.tangent[i];
                 both + mixed
             })
         })

@@ -7,11 +7,11 @@ use super::raw::*;
 use super::settings::{check_alphas, run_settings};
 use super::syntax::syntax_error;
 use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, Scenario};
-use crate::projection::{Projector, Settings, Tangent, Tolerance};
-use crate::report::result::Regime;
 use crate::ensemble::{InitialMomentum, Region};
 use crate::landscape::Landscape;
 use crate::oracle::*;
+use crate::projection::{Projector, Settings, Tangent, Tolerance};
+use crate::report::result::Regime;
 use crate::schedule::{Dampening, Schedule, ScheduleError, ScheduleFamily, Shape};
 use nalgebra::{DMatrix, DVector};
 use std::path::Path;
@@ -317,7 +317,13 @@ fn check(
         Profile::Quick => raw.profile.quick,
         Profile::Full => raw.profile.full,
     };
-    let run = run_settings(settings.over(raw.run), profile, d, factor == 0.0, raw.regime)?;
+    let run = run_settings(
+        settings.over(raw.run),
+        profile,
+        &*landscape,
+        factor == 0.0,
+        raw.regime,
+    )?;
     let landing = match raw.regime {
         Regime::Fast => None,
         Regime::Slow => {
@@ -381,7 +387,13 @@ fn landing(landscape: &dyn Landscape, x0: &[f64]) -> Result<Vec<f64>, Problem> {
     };
     let projector = Projector::new(landscape, settings.clone());
     let start = DVector::from_column_slice(x0);
-    let looser = Projector::new(landscape, Settings { tolerance: Tolerance::default(), ..settings });
+    let looser = Projector::new(
+        landscape,
+        Settings {
+            tolerance: Tolerance::default(),
+            ..settings
+        },
+    );
     projector
         .land(&start)
         .or_else(|_| looser.land(&start))
@@ -503,12 +515,21 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
         for (side, kind) in [("left", left), ("right", right)] {
             if !kind.runs_in(scenario.regime) {
                 let (regime, names) = match scenario.regime {
-                    Regime::Fast => ("fast", "sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, sde"),
-                    Regime::Slow => ("slow", "sgd, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, slow_sde, slow_sde_euler_maruyama, slow_flow, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form"),
+                    Regime::Fast => (
+                        "fast",
+                        "sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, sde",
+                    ),
+                    Regime::Slow => (
+                        "slow",
+                        "sgd, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, slow_sde, slow_sde_euler_maruyama, slow_flow, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form",
+                    ),
                 };
                 return problem(
                     format!("{key}.{side}"),
-                    format!("is `{}`, which does not run in the {regime} regime; allowed: {names}", kind.key()),
+                    format!(
+                        "is `{}`, which does not run in the {regime} regime; allowed: {names}",
+                        kind.key()
+                    ),
                 );
             }
         }

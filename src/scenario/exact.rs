@@ -165,7 +165,11 @@ impl Scenario {
 
     /// ∫₀ᵗ λ² at the save steps.
     fn slow_clocks(&self, system: &System) -> Vec<f64> {
-        let times = system.ensemble.save.iter().map(|&k| self.time(k, system.eta));
+        let times = system
+            .ensemble
+            .save
+            .iter()
+            .map(|&k| self.time(k, system.eta));
         if let Some(rate) = self.learning_rate.constant_value() {
             return times.map(|t| rate * rate * t).collect();
         }
@@ -183,11 +187,7 @@ impl Scenario {
     }
 
     /// Exact moments of all processes on the ladder; `None` if the problem has none.
-    fn exact_moments(
-        &self,
-        members: &[Member],
-        systems: &[System],
-    ) -> Option<ExactMoments> {
+    fn exact_moments(&self, members: &[Member], systems: &[System]) -> Option<ExactMoments> {
         if self.x0.len() > LARGEST_SPECTRUM {
             return None;
         }

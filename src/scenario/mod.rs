@@ -18,10 +18,10 @@ pub use check::ScenarioError;
 pub use run::total_work;
 pub use source::{DataFolder, Source};
 
+use crate::clocks::{FastTime, SlowTime, Steps};
 use crate::ensemble::{InitialMomentum, Region, SlowScheme, TestFunction};
 use crate::oracle::Oracle;
 use crate::report::result::{ProcessFamily, Regime, Verdict};
-use crate::clocks::{FastTime, SlowTime, Steps};
 use crate::schedule::{Dampening, Horizon, RateKind, Shape};
 use crate::slow_law::SlowNoise;
 use serde::Deserialize;

@@ -75,7 +75,7 @@ pub(super) fn noise(
                 None => {
                     return problem(
                         "noise.label",
-                        "needs a landscape that averages squared losses: `regression` with loss = \"least_squares\", `linear_regression`, `diagonal_network`, `matrix_sensing` or `two_layer_network`",
+                        "needs a landscape that averages squared losses: `regression` with loss = \"least_squares\", `linear_regression`, `hyperbola`, `diagonal_network`, `matrix_sensing` or `two_layer_network`",
                     );
                 }
             }

@@ -4,15 +4,17 @@ use super::check::{Problem, problem, require};
 use super::raw::*;
 use super::{Profile, RunSettings};
 use crate::ensemble::TestFunction;
+use crate::landscape::Landscape;
 use crate::report::result::Regime;
 
 pub(super) fn run_settings(
     raw: RawRun,
     profile: Profile,
-    d: usize,
+    landscape: &dyn Landscape,
     deterministic: bool,
     regime: Regime,
 ) -> Result<RunSettings, Problem> {
+    let d = landscape.dimension();
     let defaults = profile.defaults(regime);
     let Some(horizon) = raw.horizon else {
         let clock = match regime {
@@ -119,7 +121,7 @@ pub(super) fn run_settings(
         Some(names) if names.is_empty() => {
             return problem("run.functions", "is empty: name at least one test function");
         }
-        Some(names) => parse_functions("run.functions", names, d)?,
+        Some(names) => parse_functions("run.functions", names, landscape)?,
     };
     let monitored = match &raw.monitored {
         None => [TestFunction::Coordinate(0), TestFunction::Loss]
@@ -127,7 +129,7 @@ pub(super) fn run_settings(
             .filter_map(|f| functions.iter().position(|g| *g == f))
             .collect(),
         Some(names) => {
-            let wanted = parse_functions("run.monitored", names, d)?;
+            let wanted = parse_functions("run.monitored", names, landscape)?;
             let find = |(i, f): (usize, &TestFunction)| {
                 functions.iter().position(|g| g == f).map_or_else(
                     || {
@@ -205,7 +207,12 @@ pub(super) fn check_alphas(key: &str, alphas: &[f64]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn parse_functions(key: &str, names: &[String], d: usize) -> Result<Vec<TestFunction>, Problem> {
+fn parse_functions(
+    key: &str,
+    names: &[String],
+    landscape: &dyn Landscape,
+) -> Result<Vec<TestFunction>, Problem> {
+    let d = landscape.dimension();
     let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
         let key = format!("{key}[{}]", i + 1);
         let f: TestFunction = name
@@ -217,6 +224,12 @@ fn parse_functions(key: &str, names: &[String], d: usize) -> Result<Vec<TestFunc
                 format!(
                     "`{name}` asks for coordinate {}, but the landscape has {d}",
                     c + 1
+                ),
+            ),
+            _ if !f.available(landscape) => problem(
+                key,
+                format!(
+                    "`{name}` needs a landscape with a planted truth: `diagonal_network` with `sparse`, or `matrix_sensing`"
                 ),
             ),
             _ => Ok(f),

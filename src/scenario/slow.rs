@@ -4,7 +4,7 @@ use super::exact::Exact;
 use super::run::{natural_scales, rung};
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{Accumulator, Dynamics, DyadicHistogram, FUNCTIONALS, Law, Moments};
+use crate::ensemble::{Accumulator, DyadicHistogram, Dynamics, FUNCTIONALS, Law, Moments};
 use crate::report::result::DistanceKind;
 use crate::theorems::slow_limit::{Ladder, SlowClaim, SlowJudgement, judge_slow};
 use crate::theorems::weak_approximation::{Demands, Rung};
@@ -25,14 +25,23 @@ struct View<'a> {
 
 impl View<'_> {
     fn is_prescribed(&self) -> bool {
-        [Some(self.left), self.right].into_iter().flatten().any(|p| {
-            matches!(self.system.ensemble.processes[p], Dynamics::Prescribed { .. })
-        })
+        [Some(self.left), self.right]
+            .into_iter()
+            .flatten()
+            .any(|p| {
+                matches!(
+                    self.system.ensemble.processes[p],
+                    Dynamics::Prescribed { .. }
+                )
+            })
     }
 
     fn lost(&self) -> u64 {
         let processes = [Some(self.left), self.right];
-        let failures = processes.into_iter().flatten().map(|p| &self.total.failures[p]);
+        let failures = processes
+            .into_iter()
+            .flatten()
+            .map(|p| &self.total.failures[p]);
         failures.map(|f| f.blow_ups + f.unprojected).sum()
     }
 
@@ -122,12 +131,15 @@ impl Scenario {
             natural_scales(v.system, v.total, (v.left, right))
         });
         let size = |h: usize| {
-            let panel = views.last().map(|v| v.total.panel.iter().map(|p| &p[v.left]));
+            let panel = views
+                .last()
+                .map(|v| v.total.panel.iter().map(|p| &p[v.left]));
             let sizes = panel.into_iter().flatten().filter(|m| m.n > 0);
             sizes.map(|m| m.mean[h].abs()).fold(0.0, f64::max)
         };
         let known = |h: usize| {
-            let Some((process, exact)) = closed.filter(|_| comparison.right == ProcessKind::ClosedForm)
+            let Some((process, exact)) =
+                closed.filter(|_| comparison.right == ProcessKind::ClosedForm)
             else {
                 return true;
             };
@@ -149,9 +161,15 @@ impl Scenario {
                 r
             })
             .zip(views)
-            .map(|(r, v)| Rung { lost: v.lost(), ..r })
+            .map(|(r, v)| Rung {
+                lost: v.lost(),
+                ..r
+            })
             .collect();
-        let names: Vec<String> = judged.iter().map(|&h| self.run.functions[h].to_string()).collect();
+        let names: Vec<String> = judged
+            .iter()
+            .map(|&h| self.run.functions[h].to_string())
+            .collect();
         let chosen: Vec<f64> = judged.iter().map(|&h| scales[h]).collect();
         let mut ladders = vec![];
         if !views.is_empty() && views.iter().all(|v| v.pair.is_some()) {
@@ -181,16 +199,30 @@ impl Scenario {
             let exact = |s: &Option<Vec<f64>>| s.as_ref().map_or(f64::NAN, |s| s[save]);
             match panel[save].n {
                 0 => vec![f64::NAN; series.len()],
-                _ => series.iter().enumerate().map(|(h, s)| f(h, exact(s))).collect(),
+                _ => series
+                    .iter()
+                    .enumerate()
+                    .map(|(h, s)| f(h, exact(s)))
+                    .collect(),
             }
         };
         let saves = 0..panel.len();
         Rung {
             eta: system.eta,
             n: panel.last().map_or(0, |m| m.n),
-            times: system.ensemble.save.iter().map(|&k| self.time(k, system.eta)).collect(),
-            errors: saves.clone().map(|j| row(j, &|h, e| panel[j].mean[h] - e)).collect(),
-            noise: saves.map(|j| row(j, &|h, _| panel[j].standard_error(h))).collect(),
+            times: system
+                .ensemble
+                .save
+                .iter()
+                .map(|&k| self.time(k, system.eta))
+                .collect(),
+            errors: saves
+                .clone()
+                .map(|j| row(j, &|h, e| panel[j].mean[h] - e))
+                .collect(),
+            noise: saves
+                .map(|j| row(j, &|h, _| panel[j].standard_error(h)))
+                .collect(),
             common: system.common.clone(),
             stochastic: system.ensemble.sigma > 0.0,
             lost: view.lost(),
@@ -216,10 +248,15 @@ impl Scenario {
             .into_iter()
             .enumerate()
             .map(|(variable, (kind, name))| {
-                let last = |v: &View, moments: &dyn Fn(&crate::ensemble::PathStatistics) -> Option<Moments>| {
+                let last = |v: &View,
+                            moments: &dyn Fn(
+                    &crate::ensemble::PathStatistics,
+                ) -> Option<Moments>| {
                     let m = v.total.paths.as_ref().and_then(moments);
                     let m = m.filter(|m| m.n > 0);
-                    m.map_or((f64::NAN, f64::NAN), |m| (m.mean[variable], m.standard_error(variable)))
+                    m.map_or((f64::NAN, f64::NAN), |m| {
+                        (m.mean[variable], m.standard_error(variable))
+                    })
                 };
                 let end = |v: &View| v.system.common.len() - 1;
                 Ladder {
@@ -256,8 +293,16 @@ impl Scenario {
             }
             let name = &self.run.functions[h];
             let kinds = [
-                (DistanceKind::KolmogorovSmirnov, format!("KS of {name}"), 1.0),
-                (DistanceKind::Wasserstein, format!("W₁ of {name}"), scales[h]),
+                (
+                    DistanceKind::KolmogorovSmirnov,
+                    format!("KS of {name}"),
+                    1.0,
+                ),
+                (
+                    DistanceKind::Wasserstein,
+                    format!("W₁ of {name}"),
+                    scales[h],
+                ),
             ];
             for (kind, name, scale) in kinds {
                 let both = |(ks, w): (f64, f64)| match kind {
@@ -319,7 +364,13 @@ impl Scenario {
                 continue;
             };
             let point = |&time: &usize| {
-                let whole = Selected { law, time, sides: (v.left, right), without: None, floor: None };
+                let whole = Selected {
+                    law,
+                    time,
+                    sides: (v.left, right),
+                    without: None,
+                    floor: None,
+                };
                 let Some(center) = value(&whole) else {
                     return (f64::NAN, f64::NAN);
                 };
@@ -327,7 +378,12 @@ impl Scenario {
                 let parts: Vec<f64> = paths
                     .laws
                     .iter()
-                    .filter_map(|(_, batch)| value(&Selected { without: Some(batch), ..whole }))
+                    .filter_map(|(_, batch)| {
+                        value(&Selected {
+                            without: Some(batch),
+                            ..whole
+                        })
+                    })
                     .collect();
                 let n = parts.len() as f64;
                 let mean = parts.iter().sum::<f64>() / n;
@@ -340,12 +396,17 @@ impl Scenario {
             let last = times.len() - 1;
             let splits = (0..4u32).filter_map(|bit| {
                 let halves = [0, 1].map(|side| {
-                    let mut chosen = paths.laws.iter().filter(|(b, _)| (*b as u32 >> bit) & 1 == side);
+                    let mut chosen = paths
+                        .laws
+                        .iter()
+                        .filter(|(b, _)| (*b as u32 >> bit) & 1 == side);
                     let mut sum = chosen.next()?.1.clone();
                     chosen.for_each(|(_, law)| sum.merge(law));
                     Some(sum)
                 });
-                let [Some(a), Some(b)] = halves else { return None };
+                let [Some(a), Some(b)] = halves else {
+                    return None;
+                };
                 let pair = Selected {
                     law: &a,
                     time: last,
@@ -385,7 +446,10 @@ impl Scenario {
             let kinds = [
                 (format!("max of {f}"), scales[h]),
                 (format!("share of time with {f} above its start"), 1.0),
-                (format!("{f} at T/2 times at T"), scales[h] * (largest + scales[h])),
+                (
+                    format!("{f} at T/2 times at T"),
+                    scales[h] * (largest + scales[h]),
+                ),
             ];
             for (kind, (name, scale)) in kinds.into_iter().enumerate() {
                 let variable = m * FUNCTIONALS + kind;
@@ -444,7 +508,9 @@ impl Selected<'_> {
         let b = of(self.floor.unwrap_or(self.law), right);
         match self.without {
             None => a.distances(b),
-            Some(batch) => a.without(of(batch, left)).distances(&b.without(of(batch, right))),
+            Some(batch) => a
+                .without(of(batch, left))
+                .distances(&b.without(of(batch, right))),
         }
     }
 }

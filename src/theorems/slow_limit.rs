@@ -66,7 +66,11 @@ impl SlowClaim {
             guaranteed_order: 0.0,
             generators,
         };
-        let slowest = if alpha < 1.0 { 1.0 - alpha } else { 2.0 - alpha };
+        let slowest = if alpha < 1.0 {
+            1.0 - alpha
+        } else {
+            2.0 - alpha
+        };
         let slowest = if slowest > 0.0 { slowest } else { 1.0 };
         let held = 1.0 - 0.5 * alpha;
         let held = if held > 0.0 { held } else { 0.5 };
@@ -181,7 +185,11 @@ fn together(parts: &[(Option<DistanceKind>, Judgement)], demands: Demands) -> Ju
         share("paths", &[Some(Pathwise), Some(Supremum)]),
         share(
             "laws",
-            &[Some(KolmogorovSmirnov), Some(Wasserstein), Some(SlicedWasserstein)],
+            &[
+                Some(KolmogorovSmirnov),
+                Some(Wasserstein),
+                Some(SlicedWasserstein),
+            ],
         ),
         share("path functionals", &[Some(Functional)]),
     ];
