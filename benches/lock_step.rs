@@ -52,12 +52,14 @@ fn ensemble(steps: u64) -> (Ensemble, Plan) {
         active: vec![true; 2],
         save: vec![Steps(steps)],
         region: None,
+        slow: None,
         key: StreamKey { seed: 1, cell: 0 },
     };
     let plan = Plan {
         functions: vec![TestFunction::Coordinate(0)],
         monitored: vec![],
         pairs: vec![(0, 1)],
+        paths: None,
     };
     (ensemble, plan)
 }

@@ -66,6 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             active: vec![true; 2],
             save: vec![end],
             region: None,
+            slow: None,
             key: StreamKey {
                 seed: 1,
                 cell: k as u64,
@@ -75,6 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             functions: vec![TestFunction::Square(0)],
             monitored: vec![],
             pairs: vec![(1, 0)],
+            paths: None,
         };
         let total = ensemble.run(&plan, 0..100_000, 1024, &Control::default())?;
         let difference = &total.pairs[0][0];

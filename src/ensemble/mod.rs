@@ -17,7 +17,7 @@ pub use block::{Block, BlockView, Observer};
 pub use functions::TestFunction;
 pub use histogram::DyadicHistogram;
 pub use parallel::{Control, Interrupted};
-pub use path_statistics::{FUNCTIONALS, Law, PathPlan, PathStatistics};
+pub use path_statistics::{FUNCTIONALS, Law, MEAN_SQUARE, PathPlan, PathStatistics};
 pub use slow::{SlowGrid, SlowRegime, SlowScheme};
 
 use crate::clocks::Steps;

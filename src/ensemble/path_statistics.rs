@@ -16,6 +16,9 @@ pub const BATCHES: usize = 16;
 /// Functionals of each monitored function: its running maximum, the share of time above its start, and its product at two times.
 pub const FUNCTIONALS: usize = 3;
 
+/// Index of the first squared distance.
+pub const MEAN_SQUARE: usize = 2;
+
 /// What is measured of whole paths.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PathPlan {
@@ -37,7 +40,7 @@ pub struct Law {
 /// Everything that is kept of the paths of a range. Those of disjoint ranges merge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PathStatistics {
-    /// `distance[common][pair]`: ‖left − right‖ and its largest value so far.
+    /// `distance[common][pair]`: ‖left − right‖ and its largest value so far, and from [`MEAN_SQUARE`] on the squares of both.
     pub distance: Vec<Vec<Moments>>,
     /// `step[common][process]`: the same between the two step sizes of a slow process.
     pub step: Vec<Vec<Moments>>,
@@ -120,7 +123,8 @@ pub(super) struct PathCollector<'a> {
     /// Where the two times of the product are among the common ones.
     middle: usize,
     value: Vec<Lanes>,
-    two: Vec<Vec<Lanes>>,
+    /// The variables of `distance`.
+    near: Vec<Vec<Lanes>>,
     many: Vec<Vec<Lanes>>,
     moments: Moments,
 }
@@ -159,7 +163,7 @@ impl<'a> PathCollector<'a> {
             starts,
             middle: paths.common.len().div_ceil(2).saturating_sub(1),
             value: vec![Lanes::ZERO; groups],
-            two: lanes(2),
+            near: lanes(2 * MEAN_SQUARE),
             many: lanes(variables),
             moments: Moments::default(),
         })
@@ -204,11 +208,10 @@ impl<'a> PathCollector<'a> {
                     d,
                     fine,
                     coarse,
-                    &mut self.two[0],
+                    &mut self.near,
                     &mut self.running_step[process],
                 );
-                self.two[1].copy_from_slice(&self.running_step[process]);
-                measure(&mut self.moments, &self.two, view.alive, n);
+                measure(&mut self.moments, &self.near, view.alive, n);
                 self.total.step[time][process].merge(&self.moments);
             }
         }
@@ -217,10 +220,9 @@ impl<'a> PathCollector<'a> {
                 continue;
             }
             let (a, b) = (view.state(left), view.state(right));
-            distances(d, a, b, &mut self.two[0], &mut self.running[pair]);
+            distances(d, a, b, &mut self.near, &mut self.running[pair]);
             if let Some(time) = common {
-                self.two[1].copy_from_slice(&self.running[pair]);
-                measure(&mut self.moments, &self.two, view.alive, n);
+                measure(&mut self.moments, &self.near, view.alive, n);
                 self.total.distance[time][pair].merge(&self.moments);
             }
         }
@@ -315,16 +317,21 @@ impl<'a> PathCollector<'a> {
     }
 }
 
-/// ‖a − b‖ of every group, and its largest value so far.
-fn distances(d: usize, a: &[Lanes], b: &[Lanes], out: &mut [Lanes], largest: &mut [Lanes]) {
+/// ‖a − b‖ of every group, its largest value so far, and the squares of both.
+fn distances(d: usize, a: &[Lanes], b: &[Lanes], out: &mut [Vec<Lanes>], largest: &mut [Lanes]) {
+    let [distance, supremum, squares, supremum_squares] = out else {
+        return;
+    };
     let groups = a.chunks_exact(d).zip(b.chunks_exact(d));
-    for ((out, largest), (a, b)) in out.iter_mut().zip(largest).zip(groups) {
-        let square = a.iter().zip(b).fold(Lanes::ZERO, |s, (&a, &b)| {
+    for (j, (a, b)) in groups.enumerate() {
+        squares[j] = a.iter().zip(b).fold(Lanes::ZERO, |s, (&a, &b)| {
             let e = a - b;
             e.mul_add(e, s)
         });
-        *out = square.sqrt();
-        *largest = largest.max(*out);
+        distance[j] = squares[j].sqrt();
+        largest[j] = largest[j].max(distance[j]);
+        supremum[j] = largest[j];
+        supremum_squares[j] = largest[j] * largest[j];
     }
 }
 

@@ -408,9 +408,9 @@ pub struct FunctionCheck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DistanceKind {
-    /// E‖Φ(x_k) − X_{kη²}‖ on the shared Brownian path, at the end.
+    /// (E‖Φ(x_k) − X_{kη²}‖²)^{1/2} on the shared Brownian path, at the end.
     Pathwise,
-    /// E sup_t ‖Φ(x_k) − X_{kη²}‖ over the times that are looked at.
+    /// (E sup_t ‖Φ(x_k) − X_{kη²}‖²)^{1/2} over the times that are looked at.
     Supremum,
     /// Kolmogorov–Smirnov distance between the laws of a test function.
     KolmogorovSmirnov,
@@ -422,6 +422,13 @@ pub enum DistanceKind {
     Functional,
 }
 
+impl DistanceKind {
+    /// Whether the distance is the root of a mean square: its fit is that of the square.
+    pub fn is_mean_square(self) -> bool {
+        matches!(self, DistanceKind::Pathwise | DistanceKind::Supremum)
+    }
+}
+
 /// One distance along the ladder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DistanceCheck {
@@ -429,12 +436,16 @@ pub struct DistanceCheck {
     pub kind: DistanceKind,
     /// Name for tables and legends, e.g. `KS x[1]`, `sup ‖Φ(x)−X‖`, `max x[1]`.
     pub name: String,
-    /// The ladder and its limit; `check.function` is the index of the test function behind it, where there is one.
+    /// The ladder and its limit; `check.function` is the index of the test function behind it, where there is one. For a
+    /// [root mean square](DistanceKind::is_mean_square) `check.powers` and `check.coefficients` fit its square.
     pub check: FunctionCheck,
     /// Per η: the same distance between two independent ensembles of the right process, as many paths each; NaN where it
     /// has no meaning.
     #[serde(with = "number")]
     pub floor: Vec<f64>,
+    /// Per η: the mean E‖left − right‖ beside the root mean square; empty for other kinds.
+    #[serde(with = "number")]
+    pub mean: Vec<f64>,
 }
 
 /// One point of an error curve.

@@ -64,7 +64,7 @@ impl Profile {
             Regime::Fast => fast,
             // Steps grow like 1/η², and every path costs projections: shorter ladders, fewer paths.
             Regime::Slow => Defaults {
-                etas: fast.etas - 2,
+                etas: fast.etas - 1,
                 paths: fast.paths / 4,
                 max_paths: fast.max_paths / 8,
                 ..fast

@@ -116,7 +116,7 @@ impl Scenario {
     /// What the theorem promises of a pair.
     pub(super) fn claim(&self, comparison: &Comparison) -> Claim {
         if self.regime == Regime::Slow {
-            return SlowClaim::new(comparison.alpha).expectations;
+            return SlowClaim::new(comparison.alpha, self.starts_on_manifold()).expectations;
         }
         let Comparison {
             left, right, alpha, ..
@@ -151,6 +151,7 @@ impl Scenario {
             level: 1.0 - (1.0 - self.run.level) / tests,
             tolerance: self.run.tolerance,
             negligible: self.run.negligible,
+            squares: false,
         };
         if self.regime == Regime::Slow {
             return self.judge_slow(members, systems, totals, exact, demands);

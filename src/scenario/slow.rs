@@ -4,13 +4,18 @@ use super::exact::Exact;
 use super::run::{natural_scales, rung};
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{Accumulator, DyadicHistogram, Dynamics, FUNCTIONALS, Law, Moments};
+use crate::ensemble::{
+    Accumulator, DyadicHistogram, Dynamics, FUNCTIONALS, Law, MEAN_SQUARE, Moments,
+};
 use crate::report::result::DistanceKind;
 use crate::theorems::slow_limit::{Ladder, SlowClaim, SlowJudgement, judge_slow};
 use crate::theorems::weak_approximation::{Demands, Rung};
 
 /// Functions that vary less than this part of their size along Γ are constant there, and are not judged.
 const CONSTANT: f64 = 1e-6;
+
+/// ‖x_0 − Φ(x_0)‖ relative to ‖Φ(x_0)‖ up to which a start counts as one on Γ.
+const ON_MANIFOLD: f64 = 1e-6;
 
 /// A rung of the ladder as far as one comparison sees it.
 struct View<'a> {
@@ -63,6 +68,18 @@ impl View<'_> {
 }
 
 impl Scenario {
+    /// Whether x_0 ∈ Γ: then nothing falls.
+    pub(super) fn starts_on_manifold(&self) -> bool {
+        let Some(landing) = &self.landing else {
+            return false;
+        };
+        let pairs = self.x0.iter().zip(landing);
+        let (distance, size) = pairs.fold((0.0f64, 1.0f64), |(d, s), (x, l)| {
+            (d.hypot(x - l), s.hypot(*l))
+        });
+        distance <= ON_MANIFOLD * size
+    }
+
     pub(super) fn judge_slow(
         &self,
         members: &[Member],
@@ -177,7 +194,7 @@ impl Scenario {
             ladders.extend(self.law_ladders(views, laws, &scales));
             ladders.extend(self.functional_ladders(views, &scales));
         }
-        let claim = SlowClaim::new(alpha);
+        let claim = SlowClaim::new(alpha, self.starts_on_manifold());
         let mut outcome = judge_slow(&claim, &rungs, &chosen, &names, ladders, demands);
         for check in &mut outcome.judgement.functions {
             check.function = judged[check.function];
@@ -229,7 +246,7 @@ impl Scenario {
         }
     }
 
-    /// E‖left − right‖ at the end and its supremum, where both follow one Brownian path or a curve.
+    /// ‖left − right‖ at the end and its supremum, where both follow one Brownian path or a curve.
     fn path_ladders(&self, views: &[View]) -> Vec<Ladder> {
         let coupled = self.oracle.shares_brownian_path() || views.iter().all(View::is_prescribed);
         if !coupled {
@@ -240,46 +257,43 @@ impl Scenario {
             let spread = paths.spread.iter().filter_map(|s| s[v.right?].mean.first());
             Some(spread.copied().fold(0.0, f64::max).sqrt())
         });
-        let kinds = [
-            (DistanceKind::Pathwise, "E‖left − right‖ at T"),
-            (DistanceKind::Supremum, "E sup‖left − right‖"),
-        ];
-        kinds
-            .into_iter()
-            .enumerate()
-            .map(|(variable, (kind, name))| {
-                let last = |v: &View,
-                            moments: &dyn Fn(
-                    &crate::ensemble::PathStatistics,
-                ) -> Option<Moments>| {
-                    let m = v.total.paths.as_ref().and_then(moments);
-                    let m = m.filter(|m| m.n > 0);
-                    m.map_or((f64::NAN, f64::NAN), |m| {
-                        (m.mean[variable], m.standard_error(variable))
-                    })
-                };
-                let end = |v: &View| v.system.common.len() - 1;
-                Ladder {
-                    kind,
-                    name: name.to_string(),
-                    function: 0,
-                    scale: scale.unwrap_or(1.0).max(f64::MIN_POSITIVE),
-                    // What the slow process's own step contributes.
-                    floor: views
-                        .iter()
-                        .map(|v| last(v, &|p| Some(p.step[end(v)][v.right?].clone())).0)
-                        .collect(),
-                    rungs: views
-                        .iter()
-                        .map(|v| {
-                            let value = last(v, &|p| Some(p.distance[end(v)][v.pair?].clone()));
-                            v.rung(self, &[end(v)], &[value])
-                        })
-                        .collect(),
-                    batches: 0,
-                }
+        let end = |v: &View| v.system.common.len() - 1;
+        let read = |moments: Option<&Moments>, variable: usize| {
+            let moments = moments.filter(|m| m.n > 0);
+            moments.map_or((f64::NAN, f64::NAN), |m| {
+                (m.mean[variable], m.standard_error(variable))
             })
-            .collect()
+        };
+        let distance = |v: &View, variable: usize| {
+            let paths = v.total.paths.as_ref().zip(v.pair);
+            read(paths.map(|(p, pair)| &p.distance[end(v)][pair]), variable)
+        };
+        // What the slow process's own step contributes.
+        let step = |v: &View, variable: usize| {
+            let paths = v.total.paths.as_ref().zip(v.right);
+            read(paths.map(|(p, right)| &p.step[end(v)][right]), variable)
+        };
+        let kinds = [
+            (DistanceKind::Pathwise, "RMS ‖left − right‖ at T"),
+            (DistanceKind::Supremum, "RMS sup ‖left − right‖"),
+        ];
+        let ladder = |(i, (kind, name)): (usize, (DistanceKind, &str))| Ladder {
+            kind,
+            name: name.to_string(),
+            function: 0,
+            scale: scale.unwrap_or(1.0).max(f64::MIN_POSITIVE.sqrt()),
+            floor: views
+                .iter()
+                .map(|v| step(v, MEAN_SQUARE + i).0.sqrt())
+                .collect(),
+            rungs: views
+                .iter()
+                .map(|v| v.rung(self, &[end(v)], &[distance(v, MEAN_SQUARE + i)]))
+                .collect(),
+            mean: views.iter().map(|v| distance(v, i).0).collect(),
+            batches: 0,
+        };
+        kinds.into_iter().enumerate().map(ladder).collect()
     }
 
     /// Distances between laws: Kolmogorov–Smirnov and Wasserstein-1 of every monitored function, and the sliced one.
@@ -427,6 +441,7 @@ impl Scenario {
             scale,
             floor,
             rungs,
+            mean: vec![],
             batches: views.iter().map(batches).min().unwrap_or(0),
         }
     }
@@ -472,6 +487,7 @@ impl Scenario {
                         .iter()
                         .map(|v| v.rung(self, &[v.system.common.len() - 1], &[value(v)]))
                         .collect(),
+                    mean: vec![],
                     batches: 0,
                 });
             }

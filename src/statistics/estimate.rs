@@ -31,6 +31,23 @@ impl Estimate {
         Estimate::with_quantile(value, standard_error, normal_quantile(level), level, n)
     }
 
+    /// The root of a mean square: every end by its root, numbers below 0 as 0.
+    pub fn root(self) -> Estimate {
+        let root = |x: f64| x.max(0.0).sqrt();
+        let value = root(self.value);
+        Estimate {
+            value,
+            standard_error: if value > 0.0 {
+                0.5 * self.standard_error / value
+            } else {
+                root(self.standard_error)
+            },
+            lower: root(self.lower),
+            upper: root(self.upper),
+            ..self
+        }
+    }
+
     /// The same number in other units: every field times `factor` > 0.
     pub fn scaled(self, factor: f64) -> Estimate {
         Estimate {

@@ -30,6 +30,29 @@ pub struct Demands {
     pub tolerance: f64,
     /// Limits below this part of the scale do not refute, however precisely they are known.
     pub negligible: f64,
+    /// Whether the errors are mean squares: scales, tolerance and negligible part are squares too, and limit and reason are
+    /// given as roots.
+    pub squares: bool,
+}
+
+impl Demands {
+    /// The farthest that an interval reaches from 0; squares are not negative.
+    fn reach(self, e: Estimate) -> f64 {
+        if self.squares {
+            e.upper.max(0.0)
+        } else {
+            e.value.abs() + (e.upper - e.value)
+        }
+    }
+
+    /// A part of the scale as it is shown.
+    fn shown(self, part: f64) -> f64 {
+        if self.squares {
+            part.signum() * part.abs().sqrt()
+        } else {
+            part
+        }
+    }
 }
 
 /// The claim that `left` and `right` have the same limit.
@@ -120,7 +143,7 @@ pub fn judge(
                 level: demands.level,
                 n: rungs.iter().map(|r| r.n).min().unwrap_or(0),
             };
-            if check.coefficients.is_empty() || reach(limit) > reach(check.limit) {
+            if check.coefficients.is_empty() || demands.reach(limit) > demands.reach(check.limit) {
                 check.limit = limit;
                 check.limit_time = rungs[0].times[rungs[0].common[c]];
                 check.coefficients = fit.coefficients.clone();
@@ -148,12 +171,17 @@ pub fn judge(
             let relative = limit.scaled(1.0 / scale);
             if evidence
                 .widest
-                .is_none_or(|(_, w)| reach(relative) > reach(w))
+                .is_none_or(|(_, w)| demands.reach(relative) > demands.reach(w))
             {
                 evidence.widest = Some((h, relative));
                 evidence.noise_share = z_limit * fit.standard_error / scale;
                 let bias = half / scale - evidence.noise_share;
-                evidence.room = demands.tolerance - bias - relative.value.abs();
+                let value = if demands.squares {
+                    relative.value
+                } else {
+                    relative.value.abs()
+                };
+                evidence.room = demands.tolerance - bias - value;
             }
             let leads = evidence
                 .refuting
@@ -190,15 +218,12 @@ pub fn judge(
     Judgement {
         verdict,
         reason,
-        limit: shown.map_or(nothing(demands.level), |(_, limit)| limit),
+        limit: shown.map_or(nothing(demands.level), |(_, limit)| {
+            if demands.squares { limit.root() } else { limit }
+        }),
         functions,
         paths_factor,
     }
-}
-
-/// The farthest that an interval reaches from 0.
-fn reach(e: Estimate) -> f64 {
-    e.value.abs() + (e.upper - e.value)
 }
 
 /// By how much an interval stays away from 0; negative if it contains 0.
@@ -239,7 +264,7 @@ struct Evidence {
 impl Evidence {
     /// Verdict, reason, and the factor on the number of paths that would help.
     fn decide(&self, rungs: &[Rung], names: &[String], demands: Demands) -> (Verdict, String, f64) {
-        let percent = |x: f64| format!("{:.2} %", 100.0 * x);
+        let percent = |x: f64| format!("{:.2} %", 100.0 * demands.shown(x));
         let unknown = |reason: String| (Verdict::Inconclusive, reason, f64::INFINITY);
         let lost: u64 = rungs.iter().map(|r| r.lost).sum();
         let fewest = rungs.iter().filter(|r| r.stochastic).map(|r| r.n).min();
@@ -265,7 +290,10 @@ impl Evidence {
                 "as η → 0 the error of {} stays at {} ± {} of its scale",
                 names[h],
                 percent(r.value.abs()),
-                percent(r.upper - r.value)
+                format_args!(
+                    "{:.2} %",
+                    100.0 * (demands.shown(demands.reach(r)) - demands.shown(r.value.abs()))
+                )
             );
             return (Verdict::Refuted, reason, 1.0);
         }
@@ -291,9 +319,9 @@ impl Evidence {
         let Some((h, w)) = self.widest else {
             return unknown("there is no common time and function to extrapolate".to_string());
         };
-        let (far, tolerance) = (percent(reach(w)), percent(demands.tolerance));
+        let (far, tolerance) = (percent(demands.reach(w)), percent(demands.tolerance));
         let name = &names[h];
-        if reach(w) <= demands.tolerance {
+        if demands.reach(w) <= demands.tolerance {
             let reason = format!(
                 "as η → 0 every error vanishes to within {far} of its scale ({name} the widest; tolerance {tolerance})"
             );
@@ -425,6 +453,7 @@ mod tests {
         level: 0.95,
         tolerance: 0.05,
         negligible: 0.002,
+        squares: false,
     };
 
     /// A ladder of seven η with three functions at eight times; `truth(ε, t)` is the error, `noise` its standard error.

@@ -68,6 +68,7 @@ pub fn ensemble(
         processes,
         save: save.iter().map(|&k| Steps(k)).collect(),
         region: None,
+        slow: None,
         key: StreamKey { seed: 11, cell: 0 },
     }
 }
@@ -80,6 +81,7 @@ pub fn plan(functions: &[&str], pairs: &[(usize, usize)]) -> Plan {
             .collect(),
         monitored: vec![0],
         pairs: pairs.to_vec(),
+        paths: None,
     }
 }
 

@@ -136,10 +136,16 @@ fn label(distance: &DistanceCheck) -> Label {
     Label::function(&distance.name)
 }
 
-/// The fitted curve at η.
-fn fit(check: &FunctionCheck, eta: f64) -> f64 {
+/// The fitted curve at η: for a root mean square the root of that of the square.
+fn fit(distance: &DistanceCheck, eta: f64) -> f64 {
+    let check = &distance.check;
     let terms = check.coefficients.iter().zip(&check.powers);
-    terms.map(|(c, p)| c * eta.powf(*p)).sum()
+    let sum: f64 = terms.map(|(c, p)| c * eta.powf(*p)).sum();
+    if distance.kind.is_mean_square() {
+        sum.max(0.0).sqrt()
+    } else {
+        sum
+    }
 }
 
 fn has_fit(check: &FunctionCheck) -> bool {
@@ -356,7 +362,7 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &Shown, border: f64) {
         frame.line(pen, floor, stroke.faded(0.85));
     }
     for (distance, look) in &shown.distances {
-        draw_fit(pen, frame, &distance.check, *look, border);
+        draw_fit(pen, frame, distance, *look, border);
     }
     let count = shown.distances.len() as f64;
     let edge = frame.place_x(border).unwrap_or(frame.left);
@@ -371,7 +377,8 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &Shown, border: f64) {
 }
 
 /// The curve where it is positive, and a straight line between points that have none.
-fn draw_fit(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look, border: f64) {
+fn draw_fit(pen: &mut Pen, frame: &Frame, distance: &DistanceCheck, look: Look, border: f64) {
+    let check = &distance.check;
     let unit = unit(check);
     let points = check.errors.iter().filter(|p| drawable(p));
     let stroke = Stroke::solid(look.color, 0.6);
@@ -380,7 +387,7 @@ fn draw_fit(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look, bor
         let (from, to) = (border.min(etas.low), etas.high);
         let curve = (0..=96).map(|k| {
             let eta = from * (to / from).powf(f64::from(k) / 96.0);
-            (eta, fit(check, eta).abs() / unit)
+            (eta, fit(distance, eta).abs() / unit)
         });
         frame.line(pen, curve, stroke);
     } else {

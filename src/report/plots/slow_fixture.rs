@@ -257,6 +257,7 @@ fn distances(
                     .iter()
                     .map(|_| floor * (1.0 + 0.1 * normal().tanh()))
                     .collect(),
+                mean: Vec::new(),
             }
         })
         .collect()
