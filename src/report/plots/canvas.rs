@@ -184,7 +184,19 @@ fn finished(raw: &str, labels: &[String], width: f64, height: f64, title: &str) 
         rest = tail.strip_prefix('\n').unwrap_or(tail);
     }
     svg.push_str(rest);
-    svg.replace(" opacity=\"1\"", "")
+    svg.lines().map(inked).collect()
+}
+
+/// A line of the SVG with the opacity of its fill or stroke for that of a group, which every reader would draw apart.
+fn inked(line: &str) -> String {
+    let line = line.replace(" opacity=\"1\"", "") + "\n";
+    if line.starts_with("<polygon") || line.contains(" stroke=\"none\"") {
+        line.replacen(" opacity=", " fill-opacity=", 1)
+    } else if line.contains(" fill=\"none\"") {
+        line.replacen(" opacity=", " stroke-opacity=", 1)
+    } else {
+        line
+    }
 }
 
 impl Pen<'_> {

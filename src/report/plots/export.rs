@@ -55,6 +55,30 @@ impl Parsed {
         Ok(with_resolution(png))
     }
 
+    /// Renders on white at a width in pixels: width, height, and red, green and blue row by row.
+    ///
+    /// # Errors
+    /// [`FigureError::Draw`] when the image cannot be made.
+    pub fn pixels(&self, width: u32) -> Result<(u32, u32, Vec<[u8; 3]>), FigureError> {
+        let size = self.0.size();
+        let scale = f64::from(width) / f64::from(size.width());
+        let height = (f64::from(size.height()) * scale).round().max(1.0) as u32;
+        let mut image = Pixmap::new(width, height)
+            .ok_or_else(|| FigureError::Draw("the image is empty or too large".to_owned()))?;
+        image.fill(Color::WHITE);
+        resvg::render(
+            &self.0,
+            Transform::from_scale(scale as f32, scale as f32),
+            &mut image.as_mut(),
+        );
+        // On white every pixel is opaque.
+        let pixels = image
+            .pixels()
+            .iter()
+            .map(|p| [p.red(), p.green(), p.blue()]);
+        Ok((width, height, pixels.collect()))
+    }
+
     /// Writes a one-page PDF of the figure's size.
     ///
     /// # Errors

@@ -16,6 +16,13 @@ fn gallery() {
     for (name, result) in cases() {
         let start = Instant::now();
         let drawn = draw_all(&result, &folder.join(name)).expect("figures");
+        let drawing = Instant::now();
+        let animation = animation::gif(&result).expect("an animation");
+        println!(
+            "{name}: animation of {} bytes, {:.3} s",
+            animation.map_or(0, |file| file.len()),
+            drawing.elapsed().as_secs_f64()
+        );
         println!(
             "{name}: {} figures, {:.3} s",
             drawn.len(),
