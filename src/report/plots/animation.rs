@@ -6,14 +6,17 @@ use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use rayon::prelude::*;
 
 use super::FigureError;
-use super::clouds::{Grain, Scene, time_title};
+use super::clouds::{Grain, Part, Scene, time_title};
 use super::export::Parsed;
+use super::layout::Layers;
 use super::spread;
 use super::text::Label;
 use crate::report::result::ScenarioResult;
 
 /// Width in pixels.
 const WIDTH: u32 = 640;
+/// Height of the frame in points.
+const HEIGHT: f64 = 205.0;
 /// Frames at most.
 const MOST_FRAMES: usize = 120;
 /// Points of one process; fewer, in turn, where the file would be larger than [`LARGEST`] bytes.
@@ -64,21 +67,29 @@ fn pictures(scene: &Scene, times: &[usize], most: usize) -> Result<Vec<Picture>,
         most,
     };
     let decimals = decimals(times.iter().map(|&t| scene.time(t)));
-    let picture = |&time: &usize| {
+    let sheet = |time: usize, part: Part, layers: Layers| {
         let shown = Label::new(format!("{:.decimals$}", scene.time(time)));
-        let panel = scene.panel(time, time_title(&shown), grain);
-        let sheet = scene.around(vec![panel], 1, 205.0);
-        let Some(figure) = sheet.draw()? else {
-            return Err(FigureError::Draw("a frame is empty".to_owned()));
-        };
-        let (width, height, pixels) = Parsed::new(&figure.svg)?.pixels(WIDTH)?;
-        let side = |length: u32| {
-            u16::try_from(length).map_err(|_| FigureError::Draw("a frame is too large".to_owned()))
-        };
+        let panel = scene.panel(time, time_title(&shown), grain, part);
+        let figure = scene.around(vec![panel], 1, HEIGHT).draw_layers(layers)?;
+        let empty = || FigureError::Draw("a frame is empty".to_owned());
+        Parsed::new(&figure.ok_or_else(empty)?.svg)
+    };
+    let Some(&first) = times.first() else {
+        return Ok(Vec::new());
+    };
+    // What does not move is drawn once.
+    let ground = sheet(first, Part::Still, Layers::Ground)?.raster(WIDTH)?;
+    let (width, height) = ground.size();
+    let side = |length: u32| {
+        u16::try_from(length).map_err(|_| FigureError::Draw("a frame is too large".to_owned()))
+    };
+    let (width, height) = (side(width)?, side(height)?);
+    let picture = |&time: &usize| {
+        let image = sheet(time, Part::Moving, Layers::Above)?.over(&ground);
         Ok(Picture {
-            width: side(width)?,
-            height: side(height)?,
-            pixels: pixels.into_iter().map(code).collect(),
+            width,
+            height,
+            pixels: image.pixels().map(code).collect(),
         })
     };
     times.par_iter().map(picture).collect()
@@ -289,6 +300,30 @@ fn closest(palette: &[[u8; 3]], color: [u8; 3]) -> u8 {
         .map_or(0, |(index, _)| index as u8)
 }
 
+/// What a viewer shows: every frame over those before it, as RGBA.
+#[cfg(test)]
+pub(super) fn played(file: &[u8]) -> Vec<Vec<[u8; 4]>> {
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = options.read_info(file).expect("a GIF");
+    let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
+    let mut canvas = vec![[0u8; 4]; width * height];
+    let mut shown = Vec::new();
+    while let Some(frame) = decoder.read_next_frame().expect("a frame") {
+        let rows = frame.buffer.chunks(4 * usize::from(frame.width));
+        for (y, row) in rows.enumerate() {
+            for (x, pixel) in row.chunks(4).enumerate() {
+                let at = (usize::from(frame.top) + y) * width + usize::from(frame.left) + x;
+                if pixel[3] == 255 {
+                    canvas[at].copy_from_slice(pixel);
+                }
+            }
+        }
+        shown.push(canvas.clone());
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,34 +359,18 @@ mod tests {
         let file = gif(&result).expect("drawn").expect("clouds");
         assert!(file.len() < LARGEST, "{}", file.len());
         assert_eq!(gif(&result).expect("drawn").as_ref(), Some(&file));
-        let mut options = gif::DecodeOptions::new();
-        options.set_color_output(gif::ColorOutput::RGBA);
-        let mut decoder = options.read_info(&file[..]).expect("a GIF");
-        let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
-        assert_eq!(width, WIDTH as usize);
-        let mut canvas = vec![[0u8; 4]; width * height];
-        let mut frames = 0;
-        while let Some(frame) = decoder.read_next_frame().expect("a frame") {
-            frames += 1;
-            let rows = frame.buffer.chunks(4 * usize::from(frame.width));
-            for (y, row) in rows.enumerate() {
-                for (x, pixel) in row.chunks(4).enumerate() {
-                    let at = (usize::from(frame.top) + y) * width + usize::from(frame.left) + x;
-                    if pixel[3] == 255 {
-                        canvas[at].copy_from_slice(pixel);
-                    }
-                }
-            }
-        }
+        let frames = played(&file);
         let times = result.clouds.as_ref().map_or(0, |c| c.times.len());
-        assert_eq!(frames, times);
+        assert_eq!(frames.len(), times);
+        let canvas = frames.last().expect("frames");
+        assert_eq!(canvas.len() % WIDTH as usize, 0);
         let scene = Scene::new(&result).expect("a scene");
         let last = &pictures(&scene, &[times - 1], POINTS[0]).expect("a picture")[0];
-        let far = last.pixels.iter().zip(&canvas).filter(|(code, shown)| {
+        let far = last.pixels.iter().zip(canvas).filter(|(code, shown)| {
             let color = channels(**code);
             (0..3).any(|k| color[k].abs_diff(shown[k]) > 40)
         });
-        assert!(far.count() < width * height / 1000);
+        assert!(far.count() < canvas.len() / 1000);
         assert_eq!(canvas[0], [255; 4]);
     }
 }

@@ -150,7 +150,6 @@ pub fn draw(
             labels: Vec::new(),
             failure: None,
         };
-        pen.rectangle(0.0, 0.0, width, height, theme::PAPER, 1.0);
         content(&mut pen);
         let presented = pen.backend.present();
         pen.check(presented);
@@ -204,6 +203,11 @@ impl Pen<'_> {
         if let (Err(error), None) = (outcome, &self.failure) {
             self.failure = Some(error.to_string());
         }
+    }
+
+    /// The paper of a canvas of this size; without it the drawing is transparent.
+    pub fn paper(&mut self, width: f64, height: f64) {
+        self.rectangle(0.0, 0.0, width, height, theme::PAPER, 1.0);
     }
 
     /// A line through points; dashes are cut here because the backend has none.

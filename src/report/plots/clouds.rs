@@ -39,7 +39,18 @@ pub struct Scene<'a> {
     isometric: bool,
 }
 
-/// Point radius and opacity.
+/// What of a scene is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// Contours and Γ, the same at all times.
+    Still,
+    /// The points.
+    Moving,
+}
+
+/// How points are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grain {
     /// Radius of a point, in points.
@@ -117,8 +128,8 @@ impl<'a> Scene<'a> {
         self.clouds.times.get(index).copied().unwrap_or(f64::NAN)
     }
 
-    /// One panel, titled with its time.
-    pub fn panel(&self, time: usize, title: Label, grain: Grain) -> Panel<'a> {
+    /// One panel of a time.
+    pub fn panel(&self, time: usize, title: Label, grain: Grain, part: Part) -> Panel<'a> {
         let scene = self.clone();
         Panel {
             title,
@@ -127,7 +138,12 @@ impl<'a> Scene<'a> {
             y: self.y.clone(),
             isometric: self.isometric,
             body: Box::new(move |pen: &mut Pen, frame: &Frame| {
-                scene.draw(pen, frame, time, grain);
+                if part != Part::Moving {
+                    scene.draw_still(pen, frame);
+                }
+                if part != Part::Still {
+                    scene.draw_points(pen, frame, time, grain);
+                }
             }),
         }
     }
@@ -167,7 +183,14 @@ impl<'a> Scene<'a> {
             most: MOST_POINTS,
         };
         let panels: Vec<Panel<'a>> = chosen
-            .map(|t| self.panel(t, time_title(&text::number(self.time(t))), grain))
+            .map(|t| {
+                self.panel(
+                    t,
+                    time_title(&text::number(self.time(t))),
+                    grain,
+                    Part::Whole,
+                )
+            })
             .collect();
         let (columns, height) = match panels.len() {
             1 => (1, 205.0),
@@ -231,7 +254,7 @@ impl<'a> Scene<'a> {
         )
     }
 
-    fn draw(&self, pen: &mut Pen, frame: &Frame, time: usize, grain: Grain) {
+    fn draw_still(&self, pen: &mut Pen, frame: &Frame) {
         if let Some(grid) = self.contours {
             for (index, level) in contours::levels(grid, LEVELS).iter().enumerate() {
                 let shade = 165 + (65 * index / LEVELS.max(1)) as u8;
@@ -244,6 +267,9 @@ impl<'a> Scene<'a> {
             let points = line.iter().map(|p| pair(p).unwrap_or((f64::NAN, f64::NAN)));
             frame.line(pen, points, Stroke::solid(INK, 0.7));
         }
+    }
+
+    fn draw_points(&self, pen: &mut Pen, frame: &Frame, time: usize, grain: Grain) {
         // The iterates lie among one another, then what runs on Γ process by process.
         let raw = self.order.iter().filter(|o| self.is_raw(o.0)).count();
         let (raw, projected) = self.order.split_at(raw);

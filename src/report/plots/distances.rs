@@ -235,7 +235,7 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
     let columns = columns_for(shown.len());
     let etas: Vec<f64> = points().map(|(p, _)| p.eta).collect();
     let base = base_of(etas.iter().copied());
-    let (x, border) = axis(&etas, base, if columns > 2 { 5 } else { 8 });
+    let (x, border) = axis(&etas, base, if columns > 2 { 7 } else { 10 });
     let y = Axis::log(range, Label::new("distance / scale"), 10, 6);
 
     let mut legend = Vec::new();
