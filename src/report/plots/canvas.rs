@@ -150,7 +150,6 @@ pub fn draw(
             labels: Vec::new(),
             failure: None,
         };
-        pen.rectangle(0.0, 0.0, width, height, theme::PAPER, 1.0);
         content(&mut pen);
         let presented = pen.backend.present();
         pen.check(presented);
@@ -184,7 +183,19 @@ fn finished(raw: &str, labels: &[String], width: f64, height: f64, title: &str) 
         rest = tail.strip_prefix('\n').unwrap_or(tail);
     }
     svg.push_str(rest);
-    svg.replace(" opacity=\"1\"", "")
+    svg.lines().map(inked).collect()
+}
+
+/// A line of the SVG with the opacity of its fill or stroke for that of a group, which every reader would draw apart.
+fn inked(line: &str) -> String {
+    let line = line.replace(" opacity=\"1\"", "") + "\n";
+    if line.starts_with("<polygon") || line.contains(" stroke=\"none\"") {
+        line.replacen(" opacity=", " fill-opacity=", 1)
+    } else if line.contains(" fill=\"none\"") {
+        line.replacen(" opacity=", " stroke-opacity=", 1)
+    } else {
+        line
+    }
 }
 
 impl Pen<'_> {
@@ -192,6 +203,11 @@ impl Pen<'_> {
         if let (Err(error), None) = (outcome, &self.failure) {
             self.failure = Some(error.to_string());
         }
+    }
+
+    /// The paper of a canvas of this size; without it the drawing is transparent.
+    pub fn paper(&mut self, width: f64, height: f64) {
+        self.rectangle(0.0, 0.0, width, height, theme::PAPER, 1.0);
     }
 
     /// A line through points; dashes are cut here because the backend has none.

@@ -39,7 +39,18 @@ pub struct Scene<'a> {
     isometric: bool,
 }
 
-/// Point radius and opacity.
+/// What of a scene is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// Contours and Γ, the same at all times.
+    Still,
+    /// The points.
+    Moving,
+}
+
+/// How points are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grain {
     /// Radius of a point, in points.
@@ -77,15 +88,20 @@ impl<'a> Scene<'a> {
         if everything().next().is_none() {
             return None;
         }
-        let (across, up) = plane_ranges(
+        let cores = [
             core(everything().map(|p| p.0).collect()),
             core(everything().map(|p| p.1).collect()),
-        );
-        let x = Axis::linear(across, Label::function("x[1]"), 4);
+        ];
+        let contours = result.contours.as_ref().filter(|g| contours::usable(g));
+        let (mut across, mut up) = plane_ranges(cores[0], cores[1]);
+        if let Some(grid) = contours {
+            across = within(across, cores[0], &grid.x);
+            up = within(up, cores[1], &grid.y);
+        }
+        let x = Axis::linear(across, Label::function("x[1]"), 6);
         let y = Axis::linear(up, Label::function("x[2]"), 5);
         let ((a, b), (c, d)) = (x.ends(), y.ends());
         let isometric = (0.4..2.5).contains(&((b - a) / (d - c)));
-        let contours = result.contours.as_ref().filter(|g| contours::usable(g));
         Some(Self {
             result,
             clouds,
@@ -112,8 +128,8 @@ impl<'a> Scene<'a> {
         self.clouds.times.get(index).copied().unwrap_or(f64::NAN)
     }
 
-    /// One panel, titled with its time.
-    pub fn panel(&self, time: usize, title: Label, grain: Grain) -> Panel<'a> {
+    /// One panel of a time.
+    pub fn panel(&self, time: usize, title: Label, grain: Grain, part: Part) -> Panel<'a> {
         let scene = self.clone();
         Panel {
             title,
@@ -122,7 +138,12 @@ impl<'a> Scene<'a> {
             y: self.y.clone(),
             isometric: self.isometric,
             body: Box::new(move |pen: &mut Pen, frame: &Frame| {
-                scene.draw(pen, frame, time, grain);
+                if part != Part::Moving {
+                    scene.draw_still(pen, frame);
+                }
+                if part != Part::Still {
+                    scene.draw_points(pen, frame, time, grain);
+                }
             }),
         }
     }
@@ -162,7 +183,14 @@ impl<'a> Scene<'a> {
             most: MOST_POINTS,
         };
         let panels: Vec<Panel<'a>> = chosen
-            .map(|t| self.panel(t, time_title(&text::number(self.time(t))), grain))
+            .map(|t| {
+                self.panel(
+                    t,
+                    time_title(&text::number(self.time(t))),
+                    grain,
+                    Part::Whole,
+                )
+            })
             .collect();
         let (columns, height) = match panels.len() {
             1 => (1, 205.0),
@@ -192,14 +220,13 @@ impl<'a> Scene<'a> {
     }
 
     fn caption(&self) -> String {
-        let raw = |family| !matches!(family, ProcessFamily::SlowSde | ProcessFamily::SlowControl);
         let mut names = self
             .order
             .iter()
             .map(|(index, _)| *index)
             .collect::<Vec<_>>();
         names.sort_unstable();
-        names.retain(|&index| raw(self.result.processes[index].family));
+        names.retain(|&index| self.is_raw(index));
         let names: Vec<String> = names
             .into_iter()
             .map(|index| process_name(self.result, index))
@@ -208,10 +235,11 @@ impl<'a> Scene<'a> {
             "Clouds of paths at chosen {}s for η = {}{}{}{}.",
             clock(self.result.scenario.regime),
             text::learning_rate(self.clouds.eta).plain(),
-            match names.is_empty() {
-                true => String::new(),
-                false => format!(
-                    "; {}: the raw iterates x, not projected onto Γ",
+            match names.len() {
+                0 => String::new(),
+                1 => format!("; {}: the raw iterates x, not projected onto Γ", names[0]),
+                _ => format!(
+                    "; {}: the raw iterates x, not projected onto Γ, each process on paths of its own",
                     names.join(", ")
                 ),
             },
@@ -226,7 +254,7 @@ impl<'a> Scene<'a> {
         )
     }
 
-    fn draw(&self, pen: &mut Pen, frame: &Frame, time: usize, grain: Grain) {
+    fn draw_still(&self, pen: &mut Pen, frame: &Frame) {
         if let Some(grid) = self.contours {
             for (index, level) in contours::levels(grid, LEVELS).iter().enumerate() {
                 let shade = 165 + (65 * index / LEVELS.max(1)) as u8;
@@ -239,15 +267,52 @@ impl<'a> Scene<'a> {
             let points = line.iter().map(|p| pair(p).unwrap_or((f64::NAN, f64::NAN)));
             frame.line(pen, points, Stroke::solid(INK, 0.7));
         }
-        for &(index, look) in &self.order {
-            let all: Vec<(f64, f64)> = points(self.clouds, index, time).collect();
-            for place in spread(all.len(), grain.most) {
-                let (x, y) = all[place];
-                if let Some(at) = frame.inside(x, y) {
-                    pen.speck(at, look.marker, grain.radius, look.color, grain.alpha);
-                }
+    }
+
+    fn draw_points(&self, pen: &mut Pen, frame: &Frame, time: usize, grain: Grain) {
+        // The iterates lie among one another, then what runs on Γ process by process.
+        let raw = self.order.iter().filter(|o| self.is_raw(o.0)).count();
+        let (raw, projected) = self.order.split_at(raw);
+        let mut turns: Vec<(usize, Look, (f64, f64))> = Vec::new();
+        for (place, &(index, look)) in raw.iter().enumerate() {
+            let own = self.own_paths(index, time, grain, place, raw.len());
+            turns.extend(own.map(|(path, at)| (path, look, at)));
+        }
+        turns.sort_by_key(|(path, ..)| *path);
+        for &(index, look) in projected {
+            let own = self.own_paths(index, time, grain, 0, 1);
+            turns.extend(own.map(|(path, at)| (path, look, at)));
+        }
+        for (_, look, (x, y)) in turns {
+            if let Some(at) = frame.inside(x, y) {
+                pen.speck(at, look.marker, grain.radius, look.color, grain.alpha);
             }
         }
+    }
+
+    /// Every `of`-th path: processes on one noise would cover one another point by point.
+    fn own_paths(
+        &self,
+        process: usize,
+        time: usize,
+        grain: Grain,
+        first: usize,
+        of: usize,
+    ) -> impl Iterator<Item = (usize, (f64, f64))> + use<'a> {
+        let here = self.clouds.positions.get(process).and_then(|p| p.get(time));
+        let paths = here.map_or(&[][..], Vec::as_slice);
+        let stride = of.max(1);
+        let own = paths.len().saturating_sub(first).div_ceil(stride);
+        let places = spread(own, grain.most).into_iter();
+        places.filter_map(move |k| {
+            let path = first + k * stride;
+            Some((path, pair(paths.get(path)?)?))
+        })
+    }
+
+    fn is_raw(&self, process: usize) -> bool {
+        let family = self.result.processes.get(process).map(|p| p.family);
+        family.is_some_and(|f| height(f) == 0)
     }
 }
 
@@ -274,6 +339,21 @@ fn pair(point: &Vec<f64>) -> Option<(f64, f64)> {
 fn points(clouds: &Clouds, process: usize, time: usize) -> impl Iterator<Item = (f64, f64)> + '_ {
     let here = clouds.positions.get(process).and_then(|p| p.get(time));
     here.into_iter().flatten().filter_map(pair)
+}
+
+/// The range cut where the grid of the loss ends, as far as the grid holds the points.
+fn within(range: Extent, core: Extent, grid: &[f64]) -> Extent {
+    let grid = Extent::of(grid.iter().copied());
+    Extent {
+        low: match grid.low <= core.low {
+            true => range.low.max(grid.low),
+            false => range.low,
+        },
+        high: match grid.high >= core.high {
+            true => range.high.min(grid.high),
+            false => range.high,
+        },
+    }
 }
 
 /// The range of all but the outermost values.

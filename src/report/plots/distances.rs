@@ -18,11 +18,13 @@ use crate::report::result::{
     Comparison, DistanceCheck, DistanceKind, FunctionCheck, ScenarioResult,
 };
 
-/// Distances in one panel.
+/// Distances in one panel; where there are more, this many a panel.
 const MOST_DISTANCES: usize = 8;
-/// Room at the left for the limits, as a share of the axis' length in log η, and the least of it in doublings.
+const PORTION: usize = 6;
+/// Room at the left for the limits, as a share of the length of the axis.
 const LEFT: f64 = 0.13;
-const LEAST_LEFT: f64 = 0.5;
+/// Room beside the outermost points, as a share of the distance between neighbouring η.
+const BESIDE: f64 = 0.5;
 
 /// One figure for up to six comparisons that have distances; what does not fit into a panel follows in further figures.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
@@ -117,11 +119,14 @@ fn parts(comparison: &Comparison) -> Vec<Vec<&DistanceCheck>> {
         ranked.push((counts[kind], kind, distance));
         counts[kind] += 1;
     }
-    if ranked.len() > MOST_DISTANCES {
+    let portion = if ranked.len() > MOST_DISTANCES {
         ranked.sort_by_key(|&(place, kind, _)| (place, kind));
-    }
+        PORTION
+    } else {
+        MOST_DISTANCES
+    };
     let mut parts: Vec<Vec<(usize, usize, &DistanceCheck)>> =
-        ranked.chunks(MOST_DISTANCES).map(<[_]>::to_vec).collect();
+        ranked.chunks(portion).map(<[_]>::to_vec).collect();
     for part in &mut parts {
         part.sort_by_key(|&(place, kind, _)| (kind, place));
     }
@@ -160,32 +165,42 @@ fn floors(distance: &DistanceCheck) -> impl Iterator<Item = (f64, f64)> + '_ {
         .filter(|(eta, floor)| *eta > 0.0 && *floor > 0.0 && floor.is_finite())
 }
 
-/// The axis of η with room at its left for the limits, and the value at which that room ends.
-fn axis(range: Extent, base: u32, wanted: usize) -> (Axis, f64) {
-    let plain = Axis::log(range, eta_label(), base, wanted);
-    let (low, high) = plain.ends();
-    let room = (high / low).powf(LEFT).max(2f64.powf(LEAST_LEFT));
-    let mut wide = Axis::log(
-        Extent {
-            low: range.low / room,
-            high: range.high,
-        },
-        eta_label(),
-        base,
-        wanted,
+/// The axis of η with room at its left for the limits, and the value at which that room ends. Between there and the
+/// outermost points is room for points side by side.
+fn axis(etas: &[f64], base: u32, wanted: usize) -> (Axis, f64) {
+    let range = Extent::of_positive(etas.iter().copied());
+    let mut sorted: Vec<f64> = etas.iter().copied().filter(|eta| *eta > 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let ratios = sorted.windows(2).map(|pair| pair[1] / pair[0]);
+    let step = ratios
+        .filter(|ratio| *ratio > 1.01)
+        .fold(f64::INFINITY, f64::min)
+        .min(range.high / range.low);
+    let step = if step.is_finite() && step > 1.01 {
+        step
+    } else {
+        2.0
+    };
+    let (low, high) = (
+        range.low * step.powf(-BESIDE),
+        range.high * step.powf(0.5 * BESIDE),
     );
-    let (edge, _) = wide.ends();
-    let border = (range.low * (low / range.low).sqrt()).max(edge * room.sqrt());
-    wide.ticks = plain.ticks;
-    wide.ticks.retain(|t| t.value > border);
-    wide.ticks.insert(
+    let room = (high / low).powf(LEFT);
+    let room = Extent {
+        low: low / room,
+        high,
+    };
+    let mut axis = Axis::log(room, eta_label(), base, wanted);
+    let (edge, _) = axis.ends();
+    axis.ticks.retain(|t| t.value > low);
+    axis.ticks.insert(
         0,
         Tick {
-            value: (edge * border).sqrt(),
+            value: (edge * low).sqrt(),
             label: Some(Label::new("→0")),
         },
     );
-    (wide, border)
+    (axis, low)
 }
 
 fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) -> Sheet<'a> {
@@ -224,12 +239,9 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
     }
     range.high *= 1.15;
     let columns = columns_for(shown.len());
-    let etas = || points().map(|(p, _)| p.eta);
-    let (x, border) = axis(
-        Extent::of_positive(etas()),
-        base_of(etas()),
-        if columns > 2 { 5 } else { 8 },
-    );
+    let etas: Vec<f64> = points().map(|(p, _)| p.eta).collect();
+    let base = base_of(etas.iter().copied());
+    let (x, border) = axis(&etas, base, if columns > 2 { 7 } else { 10 });
     let y = Axis::log(range, Label::new("distance / scale"), 10, 6);
 
     let mut legend = Vec::new();
@@ -351,40 +363,64 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &Shown, border: f64) {
         [(border, low), (border, high)],
         Stroke::solid(QUIET, 0.5).dashed(Dash::Dotted),
     );
-    for (distance, look) in &shown.distances {
+    let count = shown.distances.len() as f64;
+    let edge = frame.place_x(border).unwrap_or(frame.left);
+    let room = (edge - frame.left).max(4.0);
+    let apart = (0.62 * gap(frame, shown) / count).min(2.2);
+    // Whole distances stand side by side, so that their points stay on their curves.
+    let beside: Vec<Frame> = (0..shown.distances.len())
+        .map(|place| {
+            let shift = apart * (place as f64 - 0.5 * (count - 1.0));
+            Frame {
+                left: frame.left + shift,
+                right: frame.right + shift,
+                ..*frame
+            }
+        })
+        .collect();
+    let all = || shown.distances.iter().zip(&beside);
+    for ((distance, look), frame) in all() {
         let mut floor: Vec<(f64, f64)> = floors(distance).collect();
         floor.sort_by(|a, b| a.0.total_cmp(&b.0));
         // A single floor is as wide as the data.
         if let [(eta, value)] = floor[..] {
             floor = vec![(eta / 1.2, value), (eta * 1.2, value)];
         }
-        let stroke = Stroke::solid(look.color, 0.6).dashed(Dash::Short);
-        frame.line(pen, floor, stroke.faded(0.85));
+        let stroke = Stroke::solid(look.color.tinted(0.2), 0.6).dashed(Dash::Short);
+        frame.line(pen, floor, stroke);
     }
-    for (distance, look) in &shown.distances {
-        draw_fit(pen, frame, distance, *look, border);
+    for ((distance, look), frame) in all() {
+        draw_fit(pen, frame, distance, *look);
     }
-    let count = shown.distances.len() as f64;
-    let edge = frame.place_x(border).unwrap_or(frame.left);
-    for (place, (distance, look)) in shown.distances.iter().enumerate() {
-        let dodge = 2.0 * (place as f64 - 0.5 * (count - 1.0)) / count.sqrt();
-        draw_points(pen, frame, &distance.check, *look, dodge);
-        let room = (edge - frame.left).max(4.0);
-        let x = frame.left + room * (place as f64 + 0.7) / (count + 0.4);
-        let width = (0.5 * room / count).clamp(0.7, 1.6);
+    for (place, ((distance, look), beside)) in all().enumerate() {
+        draw_points(pen, beside, &distance.check, *look);
+        let x = frame.left + room * (place as f64 + 0.9) / (count + 0.8);
+        let width = (0.4 * room / count).clamp(0.7, 1.0);
         draw_limit(pen, frame, &distance.check, *look, (x, width));
     }
 }
 
+/// The least distance between neighbouring η on paper.
+fn gap(frame: &Frame, shown: &Shown) -> f64 {
+    let points = shown.distances.iter().flat_map(|(d, _)| &d.check.errors);
+    let mut places: Vec<f64> = points
+        .filter(|p| drawable(p))
+        .filter_map(|p| frame.place_x(p.eta))
+        .collect();
+    places.sort_by(f64::total_cmp);
+    let gaps = places.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.filter(|gap| *gap > 0.5).fold(30.0, f64::min)
+}
+
 /// The curve where it is positive, and a straight line between points that have none.
-fn draw_fit(pen: &mut Pen, frame: &Frame, distance: &DistanceCheck, look: Look, border: f64) {
+fn draw_fit(pen: &mut Pen, frame: &Frame, distance: &DistanceCheck, look: Look) {
     let check = &distance.check;
     let unit = unit(check);
     let points = check.errors.iter().filter(|p| drawable(p));
     let stroke = Stroke::solid(look.color, 0.6);
     if has_fit(check) {
         let etas = Extent::of_positive(points.map(|p| p.eta));
-        let (from, to) = (border.min(etas.low), etas.high);
+        let (from, to) = (etas.low, etas.high);
         let curve = (0..=96).map(|k| {
             let eta = from * (to / from).powf(f64::from(k) / 96.0);
             (eta, fit(distance, eta).abs() / unit)
@@ -397,7 +433,7 @@ fn draw_fit(pen: &mut Pen, frame: &Frame, distance: &DistanceCheck, look: Look, 
     }
 }
 
-fn draw_points(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look, dodge: f64) {
+fn draw_points(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look) {
     let unit = unit(check);
     let (low, high) = frame.y.ends();
     for point in check.errors.iter().filter(|p| drawable(p)) {
@@ -409,16 +445,13 @@ fn draw_points(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look, 
         };
         let y = if hollow { y.min(frame.bottom - 7.0) } else { y };
         let lower = if hollow { 0.0 } else { e.lower / unit };
-        interval(
-            pen,
-            frame,
-            x + dodge,
-            y,
-            (lower, e.upper / unit),
-            look,
-            0.75,
-        );
-        pen.marker((x + dodge, y), look.marker, 1.9, look.color, hollow);
+        // What noise could be steps back.
+        let quiet = Look {
+            color: look.color.tinted(if hollow { 0.4 } else { 0.0 }),
+            ..look
+        };
+        interval(pen, frame, (x, y), (lower, e.upper / unit), quiet, 0.7);
+        pen.marker((x, y), look.marker, 1.8, quiet.color, hollow);
     }
 }
 
@@ -426,8 +459,7 @@ fn draw_points(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look, 
 fn interval(
     pen: &mut Pen,
     frame: &Frame,
-    x: f64,
-    y: f64,
+    (x, y): (f64, f64),
     ends: (f64, f64),
     look: Look,
     width: f64,
@@ -474,6 +506,6 @@ fn draw_limit(pen: &mut Pen, frame: &Frame, check: &FunctionCheck, look: Look, a
         return;
     };
     let y = y.min(frame.bottom - 7.0);
-    interval(pen, frame, x, y, (lower, upper), look, width);
+    interval(pen, frame, (x, y), (lower, upper), look, width);
     pen.marker((x, y), look.marker, 1.6, look.color, hollow);
 }

@@ -17,6 +17,22 @@ const CSS_DPI: f64 = 96.0;
 /// A figure ready for export.
 pub struct Parsed(Tree);
 
+/// An image of opaque pixels.
+pub struct Raster(Pixmap);
+
+impl Raster {
+    /// Width and height in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        (self.0.width(), self.0.height())
+    }
+
+    /// Red, green and blue, row by row.
+    pub fn pixels(&self) -> impl Iterator<Item = [u8; 3]> + '_ {
+        let pixels = self.0.pixels().iter();
+        pixels.map(|p| [p.red(), p.green(), p.blue()])
+    }
+}
+
 impl Parsed {
     /// Parses an SVG.
     ///
@@ -53,6 +69,30 @@ impl Parsed {
             .encode_png()
             .map_err(|error| FigureError::Draw(error.to_string()))?;
         Ok(with_resolution(png))
+    }
+
+    /// Renders on white at a width in pixels.
+    ///
+    /// # Errors
+    /// [`FigureError::Draw`] when the image cannot be made.
+    pub fn raster(&self, width: u32) -> Result<Raster, FigureError> {
+        let size = self.0.size();
+        let scale = f64::from(width) / f64::from(size.width());
+        let height = (f64::from(size.height()) * scale).round().max(1.0) as u32;
+        let mut image = Pixmap::new(width, height)
+            .ok_or_else(|| FigureError::Draw("the image is empty or too large".to_owned()))?;
+        image.fill(Color::WHITE);
+        let ground = Raster(image);
+        Ok(self.over(&ground))
+    }
+
+    /// Renders over a ground of the same proportions.
+    pub fn over(&self, ground: &Raster) -> Raster {
+        let mut image = ground.0.clone();
+        let scale = image.width() as f32 / self.0.size().width();
+        let transform = Transform::from_scale(scale, scale);
+        resvg::render(&self.0, transform, &mut image.as_mut());
+        Raster(image)
     }
 
     /// Writes a one-page PDF of the figure's size.

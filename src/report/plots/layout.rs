@@ -128,6 +128,18 @@ pub struct Panel<'a> {
     pub body: Body<'a>,
 }
 
+/// What of a sheet is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layers {
+    /// All of it.
+    #[default]
+    All,
+    /// Paper and the insides of the panels.
+    Ground,
+    /// All but the paper, for drawing over a ground.
+    Above,
+}
+
 /// A figure before it is laid out.
 pub struct Sheet<'a> {
     /// File name without extension.
@@ -161,12 +173,33 @@ pub fn sheet_width(columns: usize) -> f64 {
     }
 }
 
+impl Panel<'_> {
+    fn frame(&self, &[left, top, right, bottom]: &[f64; 4]) -> Frame<'_> {
+        Frame {
+            left,
+            top,
+            right,
+            bottom,
+            x: &self.x,
+            y: &self.y,
+        }
+    }
+}
+
 impl Sheet<'_> {
     /// Lays the sheet out and draws it; none without panels.
     ///
     /// # Errors
     /// [`FigureError::Draw`] when the canvas fails.
     pub fn draw(self) -> Result<Option<Figure>, FigureError> {
+        self.draw_layers(Layers::All)
+    }
+
+    /// Lays the sheet out and draws some of it, at the places where [`Sheet::draw`] draws it.
+    ///
+    /// # Errors
+    /// [`FigureError::Draw`] when the canvas fails.
+    pub fn draw_layers(self, layers: Layers) -> Result<Option<Figure>, FigureError> {
         if self.panels.is_empty() {
             return Ok(None);
         }
@@ -181,6 +214,15 @@ impl Sheet<'_> {
         let grid_top = MARGIN + title_height + legend_height;
         let (frames, height) = self.frames(columns, width, grid_top);
         let svg = canvas::draw(width, height, &self.caption, |pen| {
+            if layers != Layers::Above {
+                pen.paper(width, height);
+            }
+            if layers == Layers::Ground {
+                for (panel, place) in self.panels.iter().zip(&frames) {
+                    (panel.body)(pen, &panel.frame(place));
+                }
+                return;
+            }
             self.draw_title(pen, width);
             for (entry, (x, y)) in self.legend.iter().zip(&spots) {
                 entry.sample.draw(pen, *x, MARGIN + title_height + y);
@@ -364,14 +406,7 @@ impl Sheet<'_> {
         columns: usize,
     ) {
         let [left, top, right, bottom] = *edges;
-        let frame = Frame {
-            left,
-            top,
-            right,
-            bottom,
-            x: &panel.x,
-            y: &panel.y,
-        };
+        let frame = panel.frame(edges);
         (panel.body)(pen, &frame);
         let y_numbers = !self.share_y || index.is_multiple_of(columns);
         frame.furnish(pen, self.numbers_x(index, columns), y_numbers);

@@ -1,5 +1,6 @@
 //! Figures for papers, drawn from the result alone: SVG, PNG at 300 dpi and PDF with selectable text.
 
+pub mod animation;
 pub mod axes;
 pub mod canvas;
 pub mod clouds;
@@ -139,7 +140,8 @@ pub fn figures(result: &ScenarioResult) -> Result<Vec<Figure>, FigureError> {
     drawn.into_iter().filter_map(Result::transpose).collect()
 }
 
-/// Draws all figures of a result and writes each as SVG, PNG (300 dpi) and PDF into `directory`, which is made if missing.
+/// Draws all figures of a result and writes each as SVG, PNG (300 dpi) and PDF into `directory`, which is made if missing;
+/// clouds also as the animation `cloud.gif`.
 ///
 /// The same result gives the same bytes.
 ///
@@ -153,7 +155,12 @@ pub fn draw_all(
         path: directory.to_owned(),
         source,
     })?;
-    let figures = figures(result)?;
+    let (figures, animation) = rayon::join(|| figures(result), || animation::gif(result));
+    let (figures, animation) = (figures?, animation?);
+    if let Some(bytes) = animation {
+        let path = directory.join("cloud.gif");
+        fs::write(&path, bytes).map_err(|source| FigureError::Write { path, source })?;
+    }
     figures.par_iter().try_for_each(|figure| {
         let write = |extension: &str, bytes: &[u8]| {
             let path = directory.join(format!("{}.{extension}", figure.name));

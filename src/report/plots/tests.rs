@@ -16,6 +16,17 @@ fn gallery() {
     for (name, result) in cases() {
         let start = Instant::now();
         let drawn = draw_all(&result, &folder.join(name)).expect("figures");
+        let drawing = Instant::now();
+        let animation = animation::gif(&result).expect("an animation");
+        let animation = animation.unwrap_or_default();
+        println!(
+            "{name}: animation of {} bytes, {:.3} s",
+            animation.len(),
+            drawing.elapsed().as_secs_f64()
+        );
+        if !animation.is_empty() {
+            still_frames(&animation, &folder.join(name));
+        }
         println!(
             "{name}: {} figures, {:.3} s",
             drawn.len(),
@@ -26,6 +37,20 @@ fn gallery() {
             let path = folder.join(name).join(format!("{}-grey.png", figure.name));
             fs::write(path, grey.expect("a grey image")).expect("a file");
         }
+    }
+}
+
+/// The first, second, middle and last frame.
+fn still_frames(animation: &[u8], folder: &Path) {
+    let frames = animation::played(animation);
+    for k in [0, 1, frames.len() / 2, frames.len() - 1] {
+        let Some(frame) = frames.get(k) else { continue };
+        let height = (frame.len() / 640) as u32;
+        let size = resvg::tiny_skia::IntSize::from_wh(640, height).expect("a size");
+        let bytes = frame.concat();
+        let image = resvg::tiny_skia::Pixmap::from_vec(bytes, size).expect("an image");
+        let path = folder.join(format!("cloud-frame-{k}.png"));
+        image.save_png(path).expect("a file");
     }
 }
 
