@@ -19,6 +19,7 @@
 //! | Lemma A.2, conversion between conventions | [`schedule::averaged_steps`], [`schedule::RateKind::Standard`] |
 //! | Sec. 5, gradient-flow projection Φ, ∂Φ, ∂²Φ\[Σ\], coefficients of Eq. (4) | [`projection`] |
 //! | laws of Eq. (4) in closed form | [`slow_law`] |
+//! | Eq. (4) without diffusion (label noise), as a flow on Γ | [`slow_flow`] |
 //! | exact moments on quadratic losses | [`exact_moments`] |
 //!
 //! # From a scenario file to a verdict
@@ -48,6 +49,7 @@ pub mod region;
 pub mod report;
 pub mod scenario;
 pub mod schedule;
+pub mod slow_flow;
 pub mod slow_law;
 pub mod statistics;
 pub mod theorems;

@@ -181,6 +181,15 @@ impl Model for SquaredParameters {
         }
     }
 
+    fn add_curvature<R: Real>(&self, z: impl Fn(usize) -> R, _x: &[R], v: &[R], out: &mut [R]) {
+        let p = self.features;
+        for j in 0..p {
+            let twice = R::constant(2.0) * z(j);
+            out[j] = twice.mul_add(v[j], out[j]);
+            out[p + j] = (-twice).mul_add(v[p + j], out[p + j]);
+        }
+    }
+
     fn add_third<R: Real>(
         &self,
         z: impl Fn(usize) -> R,

@@ -215,6 +215,18 @@ impl Model for GramMatrix {
         }
     }
 
+    fn add_curvature<R: Real>(&self, z: impl Fn(usize) -> R, _x: &[R], v: &[R], out: &mut [R]) {
+        let (n, k) = (self.rows, self.columns);
+        for (a, out) in out.chunks_exact_mut(k).enumerate() {
+            for (b, v) in v.chunks_exact(k).enumerate() {
+                let twice = R::constant(2.0) * z(a * n + b);
+                for (out, &v) in out.iter_mut().zip(v) {
+                    *out = twice.mul_add(v, *out);
+                }
+            }
+        }
+    }
+
     fn add_third<R: Real>(
         &self,
         z: impl Fn(usize) -> R,

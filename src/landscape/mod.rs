@@ -16,6 +16,7 @@ mod matrix_factorization;
 mod matrix_sensing;
 mod quadratic;
 mod regression;
+mod residuals;
 mod sphere;
 mod squared_loss;
 mod two_layer_network;
@@ -32,6 +33,7 @@ pub use matrix_factorization::MatrixFactorization;
 pub use matrix_sensing::{GramMatrix, MatrixSensing};
 pub use quadratic::{Quadratic, QuadraticForm};
 pub use regression::{Regression, RegressionLoss};
+pub use residuals::Residuals;
 pub use sphere::Sphere;
 pub use squared_loss::{Model, SquaredLoss};
 pub use two_layer_network::{Activation, HiddenLayer, TwoLayerNetwork};
@@ -84,6 +86,11 @@ pub trait Formula: Send + Sync {
 
     /// The per-sample view, for losses that are averages over samples.
     fn finite_sum(&self) -> Option<&dyn FiniteSum> {
+        None
+    }
+
+    /// The residuals, for losses that are sums of squares with fewer terms than parameters, n < d.
+    fn residuals(&self) -> Option<&dyn Residuals> {
         None
     }
 
@@ -343,6 +350,11 @@ pub trait Landscape: Send + Sync {
     /// See [`Formula::finite_sum`].
     fn finite_sum(&self) -> Option<&dyn FiniteSum>;
 
+    /// See [`Formula::residuals`].
+    fn residuals(&self) -> Option<&dyn Residuals> {
+        None
+    }
+
     /// See [`Formula::quadratic_form`].
     fn quadratic_form(&self) -> Option<QuadraticForm>;
 
@@ -484,6 +496,10 @@ impl<F: Formula> Landscape for F {
 
     fn finite_sum(&self) -> Option<&dyn FiniteSum> {
         Formula::finite_sum(self)
+    }
+
+    fn residuals(&self) -> Option<&dyn Residuals> {
+        Formula::residuals(self)
     }
 
     fn quadratic_form(&self) -> Option<QuadraticForm> {

@@ -1,7 +1,7 @@
 //! Mean squared error of any model: value, gradient, Hessian, third contraction and per-sample view, in one place.
 
 use super::dense::mirror_upper;
-use super::{FiniteSum, Formula, LandscapeError, check_finite, check_finite_vector};
+use super::{FiniteSum, Formula, LandscapeError, Residuals, check_finite, check_finite_vector};
 use crate::real::{LANES, Lanes, Real};
 use nalgebra::DMatrix;
 
@@ -31,6 +31,9 @@ pub trait Model: Send + Sync {
 
     /// `h` += `weight` ∇²f(z, x): the diagonal and what is above it (what is below is ignored).
     fn add_hessian<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R], weight: R, h: &mut [R]);
+
+    /// `out` += ∇²f(z, x) `v`. Must not allocate.
+    fn add_curvature<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R], v: &[R], out: &mut [R]);
 
     /// `out` += `residual` ∂²(∇f)\[M\] + 2 ∇²f `v`; gives back ⟨∇²f, M⟩ = Σ ∂_b∂_c f M_bc. M is symmetric.
     fn add_third<R: Real>(
@@ -299,6 +302,41 @@ impl<M: Model> Formula for SquaredLoss<M> {
 
     fn finite_sum(&self) -> Option<&dyn FiniteSum> {
         Some(self)
+    }
+
+    fn residuals(&self) -> Option<&dyn Residuals> {
+        (self.targets.len() < self.model.dimension()).then_some(self as &dyn Residuals)
+    }
+}
+
+impl<M: Model> Residuals for SquaredLoss<M> {
+    fn count(&self) -> usize {
+        self.targets.len()
+    }
+
+    fn residuals(&self, x: &[f64], r: &mut [f64]) {
+        for (r, (row, y)) in r.iter_mut().zip(self.each()) {
+            *r = self.model.output(|k| row[k], x) - y;
+        }
+    }
+
+    fn jacobian(&self, x: &[f64], r: &mut [f64], gradients: &mut [f64]) {
+        gradients.fill(0.0);
+        let outputs = gradients.chunks_exact_mut(x.len()).zip(r);
+        for ((row, y), (gradient, residual)) in self.each().zip(outputs) {
+            let weight = |f: f64| {
+                *residual = f - y;
+                1.0
+            };
+            self.model.add_gradient(|k| row[k], x, weight, gradient);
+        }
+    }
+
+    fn curvature(&self, x: &[f64], v: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        for ((row, _), v) in self.each().zip(v.chunks_exact(x.len())) {
+            self.model.add_curvature(|k| row[k], x, v, out);
+        }
     }
 }
 

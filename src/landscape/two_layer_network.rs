@@ -267,6 +267,20 @@ impl Model for HiddenLayer {
         }
     }
 
+    fn add_curvature<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R], v: &[R], out: &mut [R]) {
+        let q = self.inputs;
+        let units = x.chunks_exact(q + 2).zip(v.chunks_exact(q + 2));
+        for ((unit, v), out) in units.zip(out.chunks_exact_mut(q + 2)) {
+            let (first, second, _) = self.activation.derivatives(self.preactivation(&z, unit));
+            let along = (0..q).fold(v[q], |s, k| z(k).mul_add(v[k], s));
+            let pull = unit[q + 1] * second * along + first * v[q + 1];
+            for (k, out) in out[..=q].iter_mut().enumerate() {
+                *out = pull.mul_add(self.extended(&z, k), *out);
+            }
+            out[q + 1] = first.mul_add(along, out[q + 1]);
+        }
+    }
+
     fn add_third<R: Real>(
         &self,
         z: impl Fn(usize) -> R,

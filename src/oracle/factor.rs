@@ -2,6 +2,7 @@
 
 use super::{Innovation, Noise};
 use crate::real::Lanes;
+use crate::slow_law::SlowNoise;
 use nalgebra::DMatrix;
 
 /// The factor B(x), d × r, with Σ(x) = B(x)B(x)ᵀ.
@@ -133,6 +134,13 @@ impl Noise for FactorNoise {
                     v.iter_mut().zip(zeta).for_each(|(v, &z)| *v = s * z);
                 }
             }
+        }
+    }
+
+    fn slow_noise(&self) -> SlowNoise {
+        match &self.factor {
+            Factor::Isotropic(s) => SlowNoise::Isotropic(s * s),
+            _ => SlowNoise::Other,
         }
     }
 

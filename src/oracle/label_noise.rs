@@ -4,6 +4,7 @@ use super::factor::EntryLaw;
 use super::{Innovation, Noise};
 use crate::landscape::Landscape;
 use crate::real::Lanes;
+use crate::slow_law::SlowNoise;
 use nalgebra::DMatrix;
 use std::sync::Arc;
 
@@ -104,6 +105,12 @@ impl Noise for LabelNoise {
                 }
             }
         }
+    }
+
+    /// c = δ²/n, where the residuals vanish.
+    fn slow_noise(&self) -> SlowNoise {
+        let samples = self.landscape.finite_sum().map_or(1, |s| s.samples());
+        SlowNoise::Hessian(self.deviation * self.deviation / samples as f64)
     }
 
     fn additive(&self) -> bool {

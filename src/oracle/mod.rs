@@ -14,7 +14,8 @@ pub use label_noise::LabelNoise;
 pub use minibatch::{Minibatch, MinibatchFactor};
 
 use crate::landscape::{Landscape, broadcast};
-use crate::real::Lanes;
+use crate::real::{LANES, Lanes};
+use crate::slow_law::SlowNoise;
 use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 
@@ -72,6 +73,11 @@ pub trait Noise: Send + Sync {
         }
     }
 
+    /// What closed forms of the slow SDE (4) need to know of Σ on Γ.
+    fn slow_noise(&self) -> SlowNoise {
+        SlowNoise::Other
+    }
+
     /// Entries of scratch that `noise` and `diffuse` need; `gradient` gets as many as `x` has on top.
     fn scratch(&self) -> usize {
         0
@@ -101,12 +107,19 @@ impl Oracle {
         let mut scratch = vec![Lanes::ZERO; self.noise.scratch() + d];
         let mut v = vec![Lanes::ZERO; d];
         let mut factor = DMatrix::zeros(d, r);
-        for column in 0..r {
-            let mut unit = vec![Lanes::ZERO; r];
-            unit[column] = Lanes::ONE;
+        // Another unit vector in every lane.
+        let mut unit = vec![Lanes::ZERO; r];
+        for start in (0..r).step_by(LANES) {
+            let columns = start..r.min(start + LANES);
+            unit.fill(Lanes::ZERO);
+            for column in columns.clone() {
+                unit[column].as_mut_array()[column - start] = 1.0;
+            }
             self.noise.diffuse(1.0, &point, &unit, &mut v, &mut scratch);
-            for i in 0..d {
-                factor[(i, column)] = v[i].to_array()[0];
+            for column in columns {
+                for (i, v) in v.iter().enumerate() {
+                    factor[(i, column)] = v.as_array()[column - start];
+                }
             }
         }
         factor

@@ -27,7 +27,9 @@ mod tangent;
 
 pub use batch::{Batch, Tally};
 pub use error::{Outcome, ProjectionError};
+pub(crate) use runge_kutta::{ERROR, STAGES, combine};
 pub use spectrum::Gap;
+pub(crate) use tangent::linearize;
 pub use tangent::{Covariance, REQUIRED_GAP, SlowCoefficients, Tangent};
 
 use crate::landscape::Landscape;

@@ -3,7 +3,7 @@
 use crate::real::Real;
 
 /// Rows of the tableau; the last is the solution of order 5, whose slope starts the next step.
-pub(super) const STAGES: [&[f64]; 6] = [
+pub(crate) const STAGES: [&[f64]; 6] = [
     &[1.0 / 5.0],
     &[3.0 / 40.0, 9.0 / 40.0],
     &[44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0],
@@ -31,7 +31,7 @@ pub(super) const STAGES: [&[f64]; 6] = [
 ];
 
 /// Solution of order 5 minus that of order 4.
-pub(super) const ERROR: [f64; 7] = [
+pub(crate) const ERROR: [f64; 7] = [
     71.0 / 57600.0,
     0.0,
     -71.0 / 16695.0,
@@ -46,7 +46,7 @@ pub(super) const STABILITY: f64 = 3.3;
 
 /// out ← x + h Σ_j a_j k_j, with k_j = `k[j*n..]`.
 #[inline(always)]
-pub(super) fn combine<R: Real>(x: &[R], h: R, a: &[f64], k: &[R], out: &mut [R]) {
+pub(crate) fn combine<R: Real>(x: &[R], h: R, a: &[f64], k: &[R], out: &mut [R]) {
     let n = x.len();
     for (i, out) in out.iter_mut().enumerate() {
         let mut sum = R::constant(a[0]) * k[i];

@@ -4,7 +4,7 @@ use super::ProjectionError;
 use nalgebra::{DMatrix, DVector};
 
 /// Below this dimension a full eigendecomposition is the cheapest way.
-const SMALL: usize = 24;
+pub(super) const SMALL: usize = 24;
 
 /// The resolved part of the spectrum of a symmetric matrix, largest modulus first.
 ///
@@ -40,6 +40,25 @@ impl Spectrum {
         }
         let eigen = h.clone().symmetric_eigen();
         let (values, vectors) = sorted(&eigen.eigenvalues, &eigen.eigenvectors);
+        Spectrum {
+            values,
+            vectors,
+            rest: 0.0,
+        }
+    }
+
+    /// Of JJᵀ/n for a d × n matrix J, n ≤ d, by the Gram matrix JᵀJ/n: O(dn²). Vectors to eigenvalues below about 1e-8 of the
+    /// largest are not accurate.
+    pub(super) fn of_factor(j: &DMatrix<f64>) -> Spectrum {
+        let n = j.ncols();
+        let eigen = (j.tr_mul(j) / n as f64).symmetric_eigen();
+        let (values, weights) = sorted(&eigen.eigenvalues, &eigen.eigenvectors);
+        let mut vectors = j * weights;
+        for (mut column, &value) in vectors.column_iter_mut().zip(&values) {
+            if value > 0.0 {
+                column /= (n as f64 * value).sqrt();
+            }
+        }
         Spectrum {
             values,
             vectors,

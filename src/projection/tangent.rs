@@ -1,8 +1,8 @@
 //! On Γ: tangent and normal space, ∂Φ = P = I − HH†, ∂²Φ\[S\], and the coefficients of the slow SDE (4).
 
-use super::spectrum::{Gap, Spectrum};
+use super::spectrum::{Gap, SMALL, Spectrum};
 use super::{ProjectionError, ROUNDING};
-use crate::landscape::Landscape;
+use crate::landscape::{Landscape, Residuals};
 use nalgebra::{DMatrix, DVector};
 
 /// Smallest ratio between the last normal and the first tangent eigenvalue that decides the rank.
@@ -19,6 +19,8 @@ pub struct Tangent {
     normal: DMatrix<f64>,
     curvatures: DVector<f64>,
     gap: Gap,
+    /// J, d × n, where H = JJᵀ/n.
+    jacobian: Option<DMatrix<f64>>,
 }
 
 /// A symmetric positive semidefinite matrix S, d × d.
@@ -39,13 +41,28 @@ pub struct SlowCoefficients {
     pub diffusion: DMatrix<f64>,
 }
 
+/// Curvature, relative to the largest, below which Gram matrices are not trusted.
+const FAINT: f64 = 1e-7;
+
+/// All residuals and their gradients (d × n) at x.
+pub(crate) fn linearize(
+    residuals: &dyn Residuals,
+    x: &DVector<f64>,
+) -> (DVector<f64>, DMatrix<f64>) {
+    let n = residuals.count();
+    let (mut r, mut j) = (DVector::zeros(n), DMatrix::zeros(x.len(), n));
+    residuals.jacobian(x.as_slice(), r.as_mut_slice(), j.as_mut_slice());
+    (r, j)
+}
+
 /// The rounding level of eigenvalues, relative to the largest.
 pub(super) fn level(d: usize) -> f64 {
     (8.0 * d as f64 * f64::EPSILON).max(ROUNDING)
 }
 
 impl Tangent {
-    /// At `point`, which must lie on Γ. O(d³), or O(dM²) for d > 24 and M < ⅔d.
+    /// At `point`, which must lie on Γ. O(d³); for d > 24 O(dM²) if M < ⅔d, beside the Hessian, and O(dn²) without a Hessian for
+    /// [`Residuals`] that vanish.
     ///
     /// # Errors
     /// No gap in the spectrum, a negative eigenvalue of normal size, or a wrong length.
@@ -60,6 +77,11 @@ impl Tangent {
                 found: point.len(),
             });
         }
+        if d > SMALL
+            && let Some(tangent) = Tangent::interpolating(landscape, point)
+        {
+            return Ok(tangent);
+        }
         let mut h = DMatrix::zeros(d, d);
         landscape.hessian_at(point.as_slice(), h.as_mut_slice());
         if h.iter().any(|v| !v.is_finite()) {
@@ -69,6 +91,40 @@ impl Tangent {
             let mut g = DVector::zeros(d);
             landscape.gradient_at(point.as_slice(), g.as_mut_slice());
             with_gradient_norm(error, g.norm())
+        })
+    }
+
+    /// From the residuals, if they vanish at `point` and their gradients decide the rank beyond doubt.
+    pub(super) fn interpolating(
+        landscape: &dyn Landscape,
+        point: &DVector<f64>,
+    ) -> Option<Tangent> {
+        let (r, jacobian) = linearize(landscape.residuals()?, point);
+        let steepest = jacobian.column_iter().fold(0.0f64, |m, c| m.max(c.norm()));
+        if r.amax() > 1e-11 * steepest * (1.0 + point.norm()) {
+            return None;
+        }
+        let tangent = Tangent::gauss_newton(point, jacobian).ok()?;
+        let (largest, smallest) = (tangent.curvatures.max(), tangent.curvatures.min());
+        (smallest > FAINT * largest).then_some(tangent)
+    }
+
+    /// With JJᵀ/n in place of H: the geometry of the level set of the residuals through any point, on Γ and off it.
+    pub(crate) fn gauss_newton(
+        point: &DVector<f64>,
+        jacobian: DMatrix<f64>,
+    ) -> Result<Tangent, ProjectionError> {
+        if jacobian.iter().any(|v| !v.is_finite()) {
+            return Err(ProjectionError::NotFinite);
+        }
+        let spectrum = Spectrum::of_factor(&jacobian);
+        let (rank, gap) = spectrum.split(level(point.len()), REQUIRED_GAP)?;
+        Ok(Tangent {
+            point: point.clone(),
+            normal: spectrum.vectors.columns(0, rank).into_owned(),
+            curvatures: DVector::from_column_slice(&spectrum.values[..rank]),
+            gap,
+            jacobian: Some(jacobian),
         })
     }
 
@@ -84,6 +140,7 @@ impl Tangent {
             normal: spectrum.vectors.columns(0, rank).into_owned(),
             curvatures: DVector::from_column_slice(&spectrum.values[..rank]),
             gap,
+            jacobian: None,
         })
     }
 
@@ -162,32 +219,36 @@ impl Tangent {
                 &c * c.transpose()
             }
         };
-        for i in 0..self.rank() {
-            for j in 0..self.rank() {
-                core[(i, j)] /= self.curvatures[i] + self.curvatures[j];
-            }
-        }
+        self.divide(&mut core);
         &self.normal * core * self.normal.transpose()
     }
 
     /// ∂²Φ\[S\] = −H†∂²(∇L)\[S_∥\] − P(2∂²(∇L)\[H†S_⊥∥\] + ∂²(∇L)\[𝓛_H^{-1}(S_⊥)\]) (Li, Wang, Arora 2021, Theorem 4.6): length d.
     ///
-    /// Two contractions of third derivatives with d × d matrices; memory O(d²).
+    /// Two contractions of third derivatives with d × d matrices, one where PSP vanishes; memory O(d²).
     pub fn second_derivative(&self, landscape: &dyn Landscape, s: Covariance) -> DVector<f64> {
         // S_∥ = PSP.
         let parallel = match s {
             Covariance::Dense(s) => self.project(&self.project(s).transpose()),
             Covariance::Factor(b) => {
                 let tangential = self.project(b);
+                if tangential.amax() <= 1e-9 * b.amax() {
+                    // Rounding squared.
+                    return self.tangential(landscape, s);
+                }
                 &tangential * tangential.transpose()
             }
         };
+        let tangential = self.tangential(landscape, s);
         let first = landscape.third(&self.point, &symmetric(parallel));
-        self.tangential(landscape, s) - self.pseudo_solve(&first)
+        tangential - self.pseudo_solve(&first)
     }
 
-    /// P∂²Φ\[S\], the implicit regularization: one contraction.
+    /// P∂²Φ\[S\], the implicit regularization: one contraction, and none with a d × d matrix where the residuals vanish.
     pub fn tangential(&self, landscape: &dyn Landscape, s: Covariance) -> DVector<f64> {
+        if let (Some(jacobian), Some(residuals)) = (&self.jacobian, landscape.residuals()) {
+            return self.bend(residuals, jacobian, s);
+        }
         // C = H†SP; its symmetric part is all that the contraction sees.
         let cross = match s {
             Covariance::Dense(s) => self.pseudo_inverse(&self.project(s).transpose()),
@@ -198,6 +259,50 @@ impl Tangent {
         inner += cross.transpose();
         let second = landscape.third(&self.point, &symmetric(inner));
         -self.project_vector(&second)
+    }
+
+    /// P∂²Φ\[S\] where H = JJᵀ/n: the residuals vanish and so does P∇fᵢ, so that with M = 𝓛_H^{-1}(S_⊥) + C + Cᵀ, C = H†SP, it is
+    /// −(2/n) P Σᵢ ∇²fᵢ M∇fᵢ, and CᵀJ = PSH†J, CJ = 0. Nothing of size d × d but S.
+    fn bend(
+        &self,
+        residuals: &dyn Residuals,
+        jacobian: &DMatrix<f64>,
+        s: Covariance,
+    ) -> DVector<f64> {
+        let modes = self.normal.tr_mul(jacobian);
+        let mut scaled = modes.clone();
+        for (mut row, &mu) in scaled.row_iter_mut().zip(self.curvatures.iter()) {
+            row /= mu;
+        }
+        let (mut core, cross) = match s {
+            Covariance::Dense(s) => {
+                let sn = s * &self.normal;
+                (self.normal.tr_mul(&sn), self.project(&sn) * scaled)
+            }
+            Covariance::Factor(b) => {
+                let c = self.normal.tr_mul(b);
+                let tangential = b - &self.normal * &c;
+                (&c * c.transpose(), tangential * c.tr_mul(&scaled))
+            }
+        };
+        self.divide(&mut core);
+        let vectors = &self.normal * (core * modes) + cross;
+        let mut out = DVector::zeros(self.point.len());
+        residuals.curvature(
+            self.point.as_slice(),
+            vectors.as_slice(),
+            out.as_mut_slice(),
+        );
+        self.project_vector(&out) * (-2.0 / jacobian.ncols() as f64)
+    }
+
+    /// S_ij ← S_ij/(μ_i + μ_j).
+    fn divide(&self, core: &mut DMatrix<f64>) {
+        for j in 0..self.rank() {
+            for i in 0..self.rank() {
+                core[(i, j)] /= self.curvatures[i] + self.curvatures[j];
+            }
+        }
     }
 
     /// The coefficients of the slow SDE (4) for the shape λ of the learning rate and Σ = BBᵀ, B d × r.

@@ -10,7 +10,9 @@ pub mod projection;
 use num_dual::{Dual64, DualNum};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use slowsde::landscape::{Coefficients, FiniteSum, Formula, Landscape, broadcast, lane_of};
+use slowsde::landscape::{
+    Coefficients, FiniteSum, Formula, Landscape, Residuals, broadcast, lane_of,
+};
 use slowsde::real::{LANES, Lanes, Real};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -191,6 +193,9 @@ pub fn check_contract<F: Formula>(
         let at = |error: String| named(format!("point {k}: {error}"));
         check_derivatives(formula, x, &mut random).map_err(at)?;
         check_quadratic_form(formula, x).map_err(at)?;
+        if let Some(residuals) = Formula::residuals(formula) {
+            check_residuals(formula, residuals, x, &mut random).map_err(at)?;
+        }
     }
     check_lanes(formula, points).map_err(named)?;
     if let Some(sum) = Formula::finite_sum(formula) {
@@ -201,6 +206,96 @@ pub fn check_contract<F: Formula>(
         check_sum_lanes(sum, points).map_err(named)?;
     }
     Ok(())
+}
+
+/// L, ∇L and ∇²L from the residuals; the curvatures ∇²fᵢ one by one against differences of ∇fᵢ.
+fn check_residuals<F: Formula>(
+    formula: &F,
+    residuals: &dyn Residuals,
+    x: &[f64],
+    random: &mut Xoshiro256PlusPlus,
+) -> Result<(), String> {
+    let (d, n) = (x.len(), residuals.count());
+    if n >= d {
+        return Err(format!("{n} residuals of {d} parameters"));
+    }
+    let full = Derivatives::at(formula, x, &vec![0.0; d * d]);
+    let tolerance = ROUNDING * full.scale(x) * d as f64;
+    let (mut r, mut again) = (vec![f64::NAN; n], vec![f64::NAN; n]);
+    let mut j = vec![f64::NAN; n * d];
+    residuals.jacobian(x, &mut r, &mut j);
+    residuals.residuals(x, &mut again);
+    compare(
+        "residuals, with and without gradients",
+        &again,
+        &r,
+        tolerance,
+    )?;
+    let share = 1.0 / n as f64;
+    let value = 0.5 * share * r.iter().map(|r| r * r).sum::<f64>();
+    compare(
+        "L of the residuals",
+        &[value],
+        &[formula.value(x)],
+        tolerance,
+    )?;
+    let combine = |weights: &[f64]| -> Vec<f64> {
+        let entry = |a: usize| (0..n).map(|i| share * weights[i] * j[i * d + a]).sum();
+        (0..d).map(entry).collect()
+    };
+    compare(
+        "∇L of the residuals",
+        &combine(&r),
+        &full.gradient,
+        tolerance,
+    )?;
+
+    let v = uniform(random, d);
+    let along: Vec<f64> = j
+        .chunks(d)
+        .map(|g| g.iter().zip(&v).map(|(g, v)| g * v).sum())
+        .collect();
+    let scaled: Vec<f64> = r
+        .iter()
+        .flat_map(|r| v.iter().map(move |v| r * v))
+        .collect();
+    let mut bent = vec![f64::NAN; d];
+    residuals.curvature(x, &scaled, &mut bent);
+    let found: Vec<f64> = combine(&along)
+        .iter()
+        .zip(&bent)
+        .map(|(a, b)| a + share * b)
+        .collect();
+    let expected: Vec<f64> = full
+        .hessian
+        .chunks(d)
+        .map(|row| row.iter().zip(&v).map(|(h, v)| h * v).sum())
+        .collect();
+    compare("∇²L v of the residuals", &found, &expected, tolerance)?;
+
+    // Another vector for every residual. One Richardson step, as in `check_outputs`.
+    let all = uniform(random, n * d);
+    residuals.curvature(x, &all, &mut bent);
+    let difference = |i: usize, h: f64| -> Vec<f64> {
+        let at = |h: f64| {
+            let moved: Vec<f64> = (0..d).map(|a| x[a] + h * all[i * d + a]).collect();
+            let (mut r, mut j) = (vec![f64::NAN; n], vec![f64::NAN; n * d]);
+            residuals.jacobian(&moved, &mut r, &mut j);
+            j[i * d..(i + 1) * d].to_vec()
+        };
+        let (plus, minus) = (at(h), at(-h));
+        (0..d).map(|a| (plus[a] - minus[a]) / (2.0 * h)).collect()
+    };
+    let h = 0.1 * f64::EPSILON.powf(0.2);
+    let mut expected = vec![0.0; d];
+    for i in 0..n {
+        let (fine, coarse) = (difference(i, h), difference(i, 2.0 * h));
+        for a in 0..d {
+            expected[a] += (4.0 * fine[a] - coarse[a]) / 3.0;
+        }
+    }
+    let size = largest(&j) * n as f64 * d as f64;
+    compare("Σ ∇²fᵢ vᵢ", &bent, &expected, 1e-9 * (1.0 + size))
 }
 
 /// Gradient against value, Hessian against gradient, third contraction against Hessian; symmetry; linearity in M.
