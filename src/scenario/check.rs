@@ -325,6 +325,12 @@ fn check(
         raw.regime,
     )?;
     let landing = match raw.regime {
+        Regime::Fast if raw.start.on_manifold => {
+            return problem(
+                "start.on_manifold",
+                "is true, but only the slow regime has a manifold to start on",
+            );
+        }
         Regime::Fast => None,
         Regime::Slow => {
             require(
@@ -335,6 +341,10 @@ fn check(
             )?;
             Some(landing(&*landscape, &x0)?)
         }
+    };
+    let x0 = match &landing {
+        Some(landing) if raw.start.on_manifold => landing.clone(),
+        _ => x0,
     };
     let learning_rate = shape(&raw.schedule.learning_rate, "schedule.learning_rate")?;
     let momentum = shape(&raw.schedule.momentum, "schedule.momentum")?;

@@ -291,6 +291,9 @@ impl Default for RawNoiseScale {
 pub struct RawStart {
     /// x_0.
     pub x0: RawPoint,
+    /// Slow regime: start at Φ(x_0) instead.
+    #[serde(default)]
+    pub on_manifold: bool,
     /// m_0; zero if absent.
     #[serde(default)]
     pub m0: RawMomentum,

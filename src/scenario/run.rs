@@ -6,7 +6,7 @@ use super::{Comparison, Scenario};
 use crate::ensemble::{Accumulator, Control, Interrupted};
 use crate::report::result::{Effort, Regime, ScenarioResult, Verdict};
 use crate::theorems::slow_limit::{SlowClaim, SlowJudgement};
-use crate::theorems::weak_approximation::{Claim, Demands, Rung, judge};
+use crate::theorems::weak_approximation::{Claim, Demands, NORMAL_PATHS, Rung, judge};
 use nalgebra::DMatrix;
 use std::time::Instant;
 
@@ -39,6 +39,7 @@ impl Scenario {
         let start = Instant::now();
         let members = self.members();
         let mut systems = self.systems(&members);
+        let flow = self.integrate_slow_flow(&mut systems);
         let exact = self.exact(&members, &systems);
         let rounds = self.rounds();
         let mut totals = vec![Accumulator::default(); systems.len()];
@@ -87,7 +88,9 @@ impl Scenario {
             path_steps,
             rounds: round,
         };
-        Ok(self.summarize(&members, &systems, &totals, &exact, outcomes, effort))
+        let mut result = self.summarize(&members, &systems, &totals, &exact, outcomes, effort);
+        result.notes.extend(flow);
+        Ok(result)
     }
 
     /// The largest number of rounds; the level is split over them.
@@ -152,6 +155,7 @@ impl Scenario {
             tolerance: self.run.tolerance,
             negligible: self.run.negligible,
             squares: false,
+            fewest_paths: NORMAL_PATHS,
         };
         if self.regime == Regime::Slow {
             return self.judge_slow(members, systems, totals, exact, demands);

@@ -17,6 +17,9 @@ const CONSTANT: f64 = 1e-6;
 /// ‖x_0 − Φ(x_0)‖ relative to ‖Φ(x_0)‖ up to which a start counts as one on Γ.
 const ON_MANIFOLD: f64 = 1e-6;
 
+/// Paths that are enough where the limit is a curve: Student's intervals of nearly normal deviations.
+const FEWEST_NEAR_A_CURVE: u64 = 8;
+
 /// A rung of the ladder as far as one comparison sees it.
 struct View<'a> {
     cell: usize,
@@ -189,9 +192,21 @@ impl Scenario {
             .collect();
         let chosen: Vec<f64> = judged.iter().map(|&h| scales[h]).collect();
         let mut ladders = vec![];
+        // The law of a curve is a point, and all paths are near it: a few of them say how near.
+        let prescribed = views.iter().any(View::is_prescribed);
+        let demands = Demands {
+            fewest_paths: if prescribed {
+                FEWEST_NEAR_A_CURVE
+            } else {
+                demands.fewest_paths
+            },
+            ..demands
+        };
         if !views.is_empty() && views.iter().all(|v| v.pair.is_some()) {
             ladders.extend(self.path_ladders(views));
-            ladders.extend(self.law_ladders(views, laws, &scales));
+            if !prescribed {
+                ladders.extend(self.law_ladders(views, laws, &scales));
+            }
             ladders.extend(self.functional_ladders(views, &scales));
         }
         let claim = SlowClaim::new(alpha, self.starts_on_manifold());
@@ -299,8 +314,6 @@ impl Scenario {
     /// Distances between laws: Kolmogorov–Smirnov and Wasserstein-1 of every monitored function, and the sliced one.
     fn law_ladders(&self, views: &[View], laws: &[Option<Law>], scales: &[f64]) -> Vec<Ladder> {
         let mut ladders = vec![];
-        // The law of a curve is a point: only transport to it means something.
-        let smooth = !views.iter().any(View::is_prescribed);
         for (m, &h) in self.run.monitored.iter().enumerate() {
             if scales[h] <= CONSTANT {
                 continue;
@@ -324,9 +337,7 @@ impl Scenario {
                     _ => w,
                 };
                 let value = |law: &Selected| Some(both(law.monitored(m)?));
-                if smooth || kind == DistanceKind::Wasserstein {
-                    ladders.push(self.law_ladder(views, laws, kind, name, scale, h, &value));
-                }
+                ladders.push(self.law_ladder(views, laws, kind, name, scale, h, &value));
             }
         }
         let directions = views.first().and_then(|v| v.system.plan.paths.as_ref());

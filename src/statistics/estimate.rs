@@ -1,7 +1,7 @@
 //! Point estimates with normal intervals.
 
 use crate::report::result::{Estimate, EstimateSeries};
-use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// The z with P(|N(0,1)| ≤ z) = `level`, for a level in [0, 1).
 pub fn normal_quantile(level: f64) -> f64 {
@@ -11,6 +11,18 @@ pub fn normal_quantile(level: f64) -> f64 {
 /// The z for which `family` two-sided intervals hold together with probability ≥ `level`, whatever their dependence.
 pub fn bonferroni_quantile(level: f64, family: usize) -> f64 {
     normal_quantile(1.0 - (1.0 - level) / family.max(1) as f64)
+}
+
+/// The factor by which Student's quantile for the mean of `n` numbers exceeds [`bonferroni_quantile`]; 1 below two numbers, where
+/// there is no standard error.
+pub fn student_widening(n: u64, level: f64, family: usize) -> f64 {
+    if n < 2 {
+        return 1.0;
+    }
+    let tail = 0.5 * (1.0 - level) / family.max(1) as f64;
+    let student = StudentsT::new(0.0, 1.0, (n - 1) as f64)
+        .map_or(f64::INFINITY, |t| t.inverse_cdf(1.0 - tail.max(1e-15)));
+    (student / bonferroni_quantile(level, family)).max(1.0)
 }
 
 impl Estimate {

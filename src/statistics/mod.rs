@@ -3,5 +3,5 @@
 mod estimate;
 mod extrapolation;
 
-pub use estimate::{bonferroni_quantile, normal_quantile};
+pub use estimate::{bonferroni_quantile, normal_quantile, student_widening};
 pub use extrapolation::{Extrapolation, PowerSeries};

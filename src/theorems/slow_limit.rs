@@ -15,8 +15,7 @@
 
 use super::weak_approximation::{Claim, Demands, Judgement, Rung, judge};
 use crate::report::result::{DistanceCheck, DistanceKind, Estimate, FunctionCheck, Verdict};
-use crate::statistics::bonferroni_quantile;
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use crate::statistics::student_widening;
 
 /// One distance along the ladder: rungs with a single function each.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +107,10 @@ pub fn judge_slow(
     let mut distances = vec![];
     for mut ladder in ladders {
         let times = ladder.rungs.iter().map(|r| r.common.len()).min();
-        let widening = widening(ladder.batches, demands.level, 2 * times.unwrap_or(0));
+        let widening = match ladder.batches {
+            0 => 1.0,
+            n => student_widening(n as u64, demands.level, 2 * times.unwrap_or(0)),
+        };
         let noise = ladder.rungs.iter_mut().flat_map(|r| &mut r.noise);
         noise.flatten().for_each(|s| *s *= widening);
         // Distances between samples are never 0: what the same law reaches is no evidence.
@@ -169,17 +171,6 @@ fn root(check: &mut FunctionCheck) {
     for slope in &mut check.slopes {
         slope.slope = slope.slope.scaled(0.5);
     }
-}
-
-/// By how much standard errors from few batches must grow for normal quantiles to hold.
-fn widening(batches: usize, level: f64, family: usize) -> f64 {
-    if batches < 2 {
-        return 1.0;
-    }
-    let tail = 0.5 * (1.0 - level) / family.max(1) as f64;
-    let student = StudentsT::new(0.0, 1.0, (batches - 1) as f64)
-        .map_or(f64::INFINITY, |t| t.inverse_cdf(1.0 - tail));
-    student / bonferroni_quantile(level, family)
 }
 
 /// One verdict from those of the families.

@@ -13,10 +13,10 @@
 //!   faster along the ladder. Extrapolating that would call a limit what is only a late start.
 
 use crate::report::result::{ErrorPoint, Estimate, FunctionCheck, SlopePoint, Verdict};
-use crate::statistics::{PowerSeries, bonferroni_quantile, normal_quantile};
+use crate::statistics::{PowerSeries, bonferroni_quantile, normal_quantile, student_widening};
 
-/// Paths below which normal intervals are not trusted.
-const FEWEST_PATHS: u64 = 100;
+/// Paths from which on normal intervals are trusted.
+pub const NORMAL_PATHS: u64 = 100;
 
 /// Factor on the paths where a limit stands on the whole ladder but not yet without its largest η.
 const FRAGILE_FACTOR: f64 = 4.0;
@@ -33,6 +33,8 @@ pub struct Demands {
     /// Whether the errors are mean squares: scales, tolerance and negligible part are squares too, and limit and reason are
     /// given as roots.
     pub squares: bool,
+    /// Paths below which there is no verdict. Below [`NORMAL_PATHS`] intervals are widened to Student's.
+    pub fewest_paths: u64,
 }
 
 impl Demands {
@@ -116,6 +118,13 @@ pub fn judge(
     let z_limit = bonferroni_quantile(demands.level, 2 * times * scales.len());
     let points: usize = rungs.iter().map(|r| r.times.len()).sum();
     let z_curve = bonferroni_quantile(demands.level, 2 * points * scales.len());
+    // Means over few paths: Student's quantile in place of the normal one.
+    let fewest = rungs.iter().filter(|r| r.stochastic).map(|r| r.n).min();
+    let widening = match fewest {
+        Some(n) if n < NORMAL_PATHS => student_widening(n, demands.level, 2 * times * scales.len()),
+        _ => 1.0,
+    };
+    let (z_limit, z_curve) = (widening * z_limit, widening * z_curve);
     let mut functions = vec![];
     let mut evidence = Evidence::default();
     for (h, &scale) in scales.iter().enumerate() {
@@ -279,10 +288,10 @@ impl Evidence {
                     .to_string(),
             );
         }
-        if let Some(n) = fewest.filter(|&n| n < FEWEST_PATHS) {
-            let reason =
-                format!("fewer than {FEWEST_PATHS} paths: normal intervals cannot be trusted");
-            let factor = FEWEST_PATHS as f64 / n.max(1) as f64;
+        let least = demands.fewest_paths;
+        if let Some(n) = fewest.filter(|&n| n < least) {
+            let reason = format!("fewer than {least} paths: intervals cannot be trusted");
+            let factor = least as f64 / n.max(1) as f64;
             return (Verdict::Inconclusive, reason, factor);
         }
         if let Some((h, r)) = self.refuting {
@@ -454,6 +463,7 @@ mod tests {
         tolerance: 0.05,
         negligible: 0.002,
         squares: false,
+        fewest_paths: NORMAL_PATHS,
     };
 
     /// A ladder of seven η with three functions at eight times; `truth(ε, t)` is the error, `noise` its standard error.
