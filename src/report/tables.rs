@@ -330,3 +330,63 @@ fn distances(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plots::slow_fixture::hyperbola;
+
+    fn lines(name: &str, result: &ScenarioResult) -> Vec<String> {
+        let table = TABLES.iter().find(|t| t.name == name).expect("a table");
+        let mut file = Vec::new();
+        table.write(result, &mut file).expect("written");
+        let text = String::from_utf8(file).expect("text");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn distances_have_a_row_for_every_eta() {
+        let mut result = hyperbola();
+        let lines = lines("distances.csv", &result);
+        let all = || result.comparisons.iter().flat_map(|c| &c.distances);
+        let rows: usize = all().map(|d| d.check.errors.len()).sum();
+        assert_eq!(lines.len(), 1 + rows);
+        assert!(lines[1].starts_with("0~2,pathwise,‖Φ(x)−X‖ at the end,0.125,"));
+        let columns = TABLES.iter().find(|t| t.name == "distances.csv");
+        let columns = columns.map_or(0, |t| t.columns.len());
+        assert!(lines.iter().all(|l| l.split(',').count() == columns));
+        let applies = |result: &ScenarioResult| TABLES.iter().filter(|t| t.applies(result)).count();
+        assert_eq!(applies(&result), TABLES.len());
+        result
+            .comparisons
+            .iter_mut()
+            .for_each(|c| c.distances.clear());
+        assert_eq!(applies(&result), TABLES.len() - 1);
+    }
+
+    #[test]
+    fn a_law_in_closed_form_has_exact_moments_alone() {
+        let lines = lines("moments.csv", &hyperbola());
+        let law: Vec<&String> = lines
+            .iter()
+            .filter(|l| l.starts_with("closed form"))
+            .collect();
+        assert_eq!(law.len(), 5 * 2 * 17);
+        assert!(law[0].starts_with("closed form,0.125,log(x[1]),0,,,,,,0.9"));
+    }
+
+    #[test]
+    fn no_order_is_an_empty_cell() {
+        let mut result = hyperbola();
+        let estimate = result.comparisons[0].limit;
+        result.comparisons[0].functions[0]
+            .slopes
+            .push(crate::report::result::SlopePoint {
+                eta_large: 0.5,
+                eta_small: 0.25,
+                slope: estimate,
+            });
+        let lines = lines("slopes.csv", &result);
+        assert!(lines.len() == 2 && lines[1].ends_with(','));
+    }
+}

@@ -85,9 +85,7 @@ impl<'a> Scene<'a> {
                 (0..clouds.times.len()).flat_map(|t| points(clouds, *index, t))
             })
         };
-        if everything().next().is_none() {
-            return None;
-        }
+        everything().next()?;
         let cores = [
             core(everything().map(|p| p.0).collect()),
             core(everything().map(|p| p.1).collect()),
@@ -330,7 +328,7 @@ fn height(family: ProcessFamily) -> u8 {
     }
 }
 
-fn pair(point: &Vec<f64>) -> Option<(f64, f64)> {
+fn pair(point: &[f64]) -> Option<(f64, f64)> {
     let (x, y) = (*point.first()?, *point.get(1)?);
     (x.is_finite() && y.is_finite()).then_some((x, y))
 }
@@ -338,7 +336,7 @@ fn pair(point: &Vec<f64>) -> Option<(f64, f64)> {
 /// The points of a process at a time.
 fn points(clouds: &Clouds, process: usize, time: usize) -> impl Iterator<Item = (f64, f64)> + '_ {
     let here = clouds.positions.get(process).and_then(|p| p.get(time));
-    here.into_iter().flatten().filter_map(pair)
+    here.into_iter().flatten().filter_map(|p| pair(p))
 }
 
 /// The range cut where the grid of the loss ends, as far as the grid holds the points.

@@ -287,7 +287,7 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
         .collect();
     let caption = format!(
         "Distances between the two processes of each panel against the learning-rate scale η, each in units of its natural \
-         scale, with simultaneous {} % intervals: {}{}{}{}{}.",
+         scale, with simultaneous {} % intervals, side by side at each η: {}{}{}{}{}.",
         text::trimmed(&format!("{:.1}", 100.0 * level)),
         kinds
             .iter()

@@ -19,7 +19,7 @@ pub mod limit;
 pub mod paths;
 pub mod quantiles;
 #[cfg(test)]
-mod slow_fixture;
+pub(super) mod slow_fixture;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -184,6 +184,9 @@ fn check(
     }
 }
 
+/// Kind, name, curve, scale, standard error, floor.
+type Invented = (DistanceKind, &'static str, [f64; 3], f64, f64, f64);
+
 /// The distances of a pair: `gap` stays as η → 0, `coupled` pairs share their noise.
 fn distances(
     gap: f64,
@@ -193,7 +196,7 @@ fn distances(
     normal: &mut impl FnMut() -> f64,
 ) -> Vec<DistanceCheck> {
     use DistanceKind::*;
-    let all: [(DistanceKind, &str, [f64; 3], f64, f64, f64); 8] = [
+    let all: [Invented; 8] = [
         (
             Pathwise,
             "‖Φ(x)−X‖ at the end",

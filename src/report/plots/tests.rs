@@ -271,6 +271,81 @@ fn every_family_is_drawn_in_three_formats() {
 }
 
 #[test]
+fn the_slow_regime_has_its_own_figures_and_clock() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let result = hyperbola();
+    let drawn = draw_all(&result, folder.path()).expect("figures");
+    let names: Vec<&str> = drawn.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "error_ladder",
+            "limit",
+            "limits",
+            "distances",
+            "distribution",
+            "distribution_coarse",
+            "quantiles",
+            "quantiles_coarse",
+            "paths",
+            "cloud"
+        ]
+    );
+    let file = fs::read(folder.path().join("cloud.gif")).expect("an animation");
+    assert!(file.starts_with(b"GIF89a"));
+    for figure in figures(&result).expect("figures") {
+        let text = figure.caption.clone() + &figure.svg;
+        assert!(figure.caption.ends_with('.'), "{}", figure.caption);
+        for word in ["fast time", "guaranteed", "(1−α)/2"] {
+            assert!(!text.contains(word), "{} {word}", figure.name);
+        }
+    }
+    let of = |name: &str| {
+        let all = figures(&result).expect("figures");
+        all.into_iter().find(|f| f.name == name).expect("a figure")
+    };
+    assert!(of("quantiles").svg.contains("slow time"));
+    assert!(of("distances").caption.contains("same distance between"));
+    assert!(of("cloud").caption.contains("raw iterates"));
+    // A law in closed form has no paths and so no look in the figures of paths.
+    assert!(!of("paths").svg.contains("closed form"));
+    assert!(!of("cloud").svg.contains("closed form"));
+    assert!(of("error_ladder").svg.contains("closed form"));
+}
+
+#[test]
+fn without_clouds_there_is_no_animation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut result = hyperbola();
+    result.scenario.dimension = 3;
+    result.cells.clear();
+    result.comparisons.clear();
+    result.sample_paths = None;
+    assert!(
+        draw_all(&result, folder.path())
+            .expect("no figures")
+            .is_empty()
+    );
+    assert!(!folder.path().join("cloud.gif").exists());
+}
+
+#[test]
+fn many_distances_are_spread_over_figures() {
+    let result = many_distances();
+    let drawn = figures(&result).expect("figures");
+    let distances: Vec<&Figure> = drawn
+        .iter()
+        .filter(|f| f.name.starts_with("distances"))
+        .collect();
+    assert!(distances.len() > 2);
+    for name in ["KS ", "sliced", "max "] {
+        assert!(distances[0].svg.contains(name), "{name}");
+    }
+    let second = |f: &&&Figure| f.svg.contains("of another coordinate");
+    assert!(distances.iter().filter(second).count() > 0);
+}
+
+#[test]
 fn the_same_result_gives_the_same_bytes() {
     let folders = [
         tempfile::tempdir().expect("a folder"),
@@ -278,6 +353,7 @@ fn the_same_result_gives_the_same_bytes() {
     ];
     for folder in &folders {
         draw_all(&ornstein_uhlenbeck(), folder.path()).expect("figures");
+        draw_all(&hyperbola(), folder.path()).expect("figures");
     }
     for entry in fs::read_dir(folders[0].path()).expect("a listing") {
         let name = entry.expect("an entry").file_name();
