@@ -2,7 +2,7 @@
 
 use super::landscapes::{landscape, random_point};
 use super::locate::locate;
-use super::noises::{noise, slow_noise};
+use super::noises::noise;
 use super::raw::*;
 use super::settings::{check_alphas, run_settings};
 use super::syntax::syntax_error;
@@ -358,7 +358,7 @@ fn check(
         profile,
         regime: raw.regime,
         landing,
-        slow_noise: slow_noise(&raw.noise, &landscape, factor),
+        slow_noise: noise.slow_noise().scaled(factor * factor),
         settings: text.to_string(),
         oracle: Oracle { landscape, noise },
         noise_factor: factor,
