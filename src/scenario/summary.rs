@@ -243,7 +243,12 @@ impl Scenario {
                 probabilities: PROBABILITIES.to_vec(),
                 values: PROBABILITIES.iter().map(|&p| band(p)).collect(),
             });
-            for &save in &shown {
+            // The law of a prescribed curve is a point: there is no density to draw.
+            let random = !matches!(
+                system.ensemble.processes[local],
+                Dynamics::Prescribed { .. }
+            );
+            for &save in shown.iter().filter(|_| random) {
                 let (origin, width, counts) = at(save).bins();
                 histograms.push(Histogram {
                     function: h,
