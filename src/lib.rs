@@ -40,6 +40,7 @@ pub mod cli;
 pub mod clocks;
 pub mod ensemble;
 pub mod exact_moments;
+pub mod expression;
 pub mod landscape;
 pub mod oracle;
 pub mod projection;

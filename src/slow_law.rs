@@ -176,7 +176,7 @@ impl SlowLaw {
                 SlowLaw::Rest { trace, .. } => *trace,
                 SlowLaw::OrnsteinUhlenbeck { .. } | SlowLaw::SphereBrownian { .. } => return None,
             },
-            TestFunction::Recovery => return None,
+            TestFunction::Recovery | TestFunction::Expression(_) => return None,
         })
     }
 }
@@ -232,7 +232,7 @@ fn sphere_expectation(start: &DVector<f64>, time: f64, h: TestFunction) -> Optio
         TestFunction::SquaredNorm => 1.0,
         TestFunction::Loss => 0.0,
         TestFunction::TraceHessian => 2.0,
-        TestFunction::Recovery => return None,
+        TestFunction::Recovery | TestFunction::Expression(_) => return None,
     })
 }
 

@@ -1,9 +1,12 @@
 //! Test functions h: the panel on which weak errors are measured (Def. 4.4).
 
+use crate::expression::{ExpressionError, Function, Scope};
 use crate::landscape::Landscape;
 use crate::real::{Lanes, Real};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 /// A smooth function of polynomial growth. Indices count from 0; they are written from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,9 +29,70 @@ pub enum TestFunction {
     TraceHessian,
     /// ‖θ(x) − θ*‖/‖θ*‖ of the predictor to a planted truth; not smooth at the truth itself.
     Recovery,
+    /// A function written as text.
+    Expression(WrittenFunction),
+}
+
+/// A test function that is written as text. Equal texts in equal scopes are one function for the life of the program.
+#[derive(Clone, Copy)]
+pub struct WrittenFunction(&'static Written);
+
+struct Written {
+    text: String,
+    scope: Scope,
+    function: Function,
+}
+
+impl WrittenFunction {
+    fn new(text: &str, scope: &Scope) -> Result<WrittenFunction, ExpressionError> {
+        static KNOWN: Mutex<Vec<&'static Written>> = Mutex::new(Vec::new());
+        let function = Function::parse(text, scope)?;
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.iter().find(|w| w.text == text && w.scope == *scope) {
+            return Ok(WrittenFunction(same));
+        }
+        let written: &'static Written = Box::leak(Box::new(Written {
+            text: text.to_string(),
+            scope: scope.clone(),
+            function,
+        }));
+        known.push(written);
+        Ok(WrittenFunction(written))
+    }
+}
+
+impl PartialEq for WrittenFunction {
+    fn eq(&self, other: &WrittenFunction) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for WrittenFunction {}
+
+impl Hash for WrittenFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.text.hash(state);
+    }
+}
+
+impl fmt::Debug for WrittenFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.text)
+    }
 }
 
 impl TestFunction {
+    /// A function by its name, or an expression in the parameters of `scope`.
+    ///
+    /// # Errors
+    /// The mistake in the expression.
+    pub fn parse(text: &str, scope: &Scope) -> Result<TestFunction, ExpressionError> {
+        match text.parse() {
+            Ok(named) => Ok(named),
+            Err(UnknownFunction) => WrittenFunction::new(text, scope).map(TestFunction::Expression),
+        }
+    }
+
     /// h for every lane group of `x` into `out`.
     pub fn evaluate(self, landscape: &dyn Landscape, x: &[Lanes], out: &mut [Lanes]) {
         let d = landscape.dimension();
@@ -45,6 +109,10 @@ impl TestFunction {
             TestFunction::Loss => landscape.values(x, out),
             TestFunction::TraceHessian => landscape.trace_hessians(x, out),
             TestFunction::Recovery => landscape.recovery_errors(x, out),
+            TestFunction::Expression(written) => {
+                let function = &written.0.function;
+                groups.for_each(|(x, h)| *h = function.value(x, |_| Lanes::ZERO));
+            }
         }
     }
 
@@ -52,6 +120,9 @@ impl TestFunction {
     pub fn available(self, landscape: &dyn Landscape) -> bool {
         match self {
             TestFunction::Recovery => landscape.plants_truth(),
+            TestFunction::Expression(written) => {
+                written.0.function.dimension() == landscape.dimension()
+            }
             _ => self
                 .last_coordinate()
                 .is_none_or(|last| last < landscape.dimension()),
@@ -69,7 +140,8 @@ impl TestFunction {
             TestFunction::SquaredNorm
             | TestFunction::Loss
             | TestFunction::TraceHessian
-            | TestFunction::Recovery => None,
+            | TestFunction::Recovery
+            | TestFunction::Expression(_) => None,
         }
     }
 
@@ -110,6 +182,7 @@ impl fmt::Display for TestFunction {
             TestFunction::Loss => write!(f, "loss"),
             TestFunction::TraceHessian => write!(f, "trace_hessian"),
             TestFunction::Recovery => write!(f, "recovery"),
+            TestFunction::Expression(written) => write!(f, "{}", written.0.text),
         }
     }
 }

@@ -10,6 +10,7 @@ mod dense;
 mod diagonal_network;
 mod double_well;
 mod ellipse;
+mod expression;
 mod finite_sum;
 mod hyperbola;
 mod matrix_factorization;
@@ -17,6 +18,7 @@ mod matrix_sensing;
 mod quadratic;
 mod regression;
 mod residuals;
+mod sampled_expression;
 mod sphere;
 mod squared_loss;
 mod two_layer_network;
@@ -27,6 +29,7 @@ pub use data_error::DataError;
 pub use diagonal_network::{DesignLaw, DiagonalNetwork, SquaredParameters};
 pub use double_well::DoubleWell;
 pub use ellipse::Ellipse;
+pub use expression::Expression;
 pub use finite_sum::FiniteSum;
 pub use hyperbola::Hyperbola;
 pub use matrix_factorization::MatrixFactorization;
@@ -34,6 +37,7 @@ pub use matrix_sensing::{GramMatrix, MatrixSensing};
 pub use quadratic::{Quadratic, QuadraticForm};
 pub use regression::{Regression, RegressionLoss};
 pub use residuals::Residuals;
+pub use sampled_expression::{ExpressionModel, SampleLoss};
 pub use sphere::Sphere;
 pub use squared_loss::{Model, SquaredLoss};
 pub use two_layer_network::{Activation, HiddenLayer, TwoLayerNetwork};
@@ -82,6 +86,18 @@ pub trait Formula: Send + Sync {
     /// ‖θ(x) − θ*‖/‖θ*‖ (Euclidean) of the predictor θ to the planted truth θ*, where there is one: `None` for all x or for none.
     fn recovery_error<R: Real>(&self, _x: &[R]) -> Option<R> {
         None
+    }
+
+    /// [`Landscape::descend`] for formulas that would rather see all groups at once; gives back whether it is done.
+    #[inline(always)]
+    fn descend_groups(
+        &self,
+        _step: Coefficients,
+        _noise: &[Lanes],
+        _x: &mut [Lanes],
+        _m: &mut [Lanes],
+    ) -> bool {
+        false
     }
 
     /// The per-sample view, for losses that are averages over samples.
@@ -405,6 +421,9 @@ impl<F: Formula> Landscape for F {
         m: &mut [Lanes],
         scratch: &mut [Lanes],
     ) {
+        if self.descend_groups(step, noise, x, m) {
+            return;
+        }
         match (Formula::dimension(self), m.is_empty()) {
             (1, true) => forget::<1, F>(self, step, noise, x),
             (2, true) => forget::<2, F>(self, step, noise, x),

@@ -3,11 +3,13 @@
 //! The [`Innovation`] is what is drawn: once per path and step, with a law that does not know x. A [`Noise`] turns it into
 //! the gradient noise v at a point. All processes of a path see the same innovation, each at its own point.
 
+mod expression;
 mod factor;
 mod innovation;
 mod label_noise;
 mod minibatch;
 
+pub use expression::ExpressionNoise;
 pub use factor::{EntryLaw, Factor, FactorNoise};
 pub use innovation::Innovation;
 pub use label_noise::LabelNoise;

@@ -1,16 +1,19 @@
 //! From the tables of a file to checked types: whatever passes here runs without a panic.
 
+use super::expressions::names;
 use super::landscapes::{landscape, random_point};
-use super::locate::locate;
+use super::locate::{locate, locate_expression};
 use super::noises::noise;
 use super::raw::*;
 use super::settings::{check_alphas, run_settings};
 use super::syntax::syntax_error;
 use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, Scenario};
 use crate::ensemble::{InitialMomentum, Region};
-use crate::landscape::Landscape;
+use crate::expression::ExpressionError;
+use crate::landscape::{Landscape, broadcast};
 use crate::oracle::*;
 use crate::projection::{Projector, Settings, Tangent, Tolerance};
+use crate::real::Lanes;
 use crate::report::result::Regime;
 use crate::schedule::{Dampening, Schedule, ScheduleError, Shape};
 use nalgebra::{DMatrix, DVector};
@@ -80,12 +83,27 @@ const MOST_DIFFUSIVE: f64 = 1e-6;
 pub(super) struct Problem {
     key: String,
     message: String,
+    /// The mistake in the text that stands at the key.
+    expression: Option<ExpressionError>,
 }
 
 pub(super) fn problem<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, Problem> {
     Err(Problem {
         key: key.into(),
         message: message.into(),
+        expression: None,
+    })
+}
+
+/// A mistake in the expression at a key.
+pub(super) fn bad_expression<T>(
+    key: impl Into<String>,
+    error: ExpressionError,
+) -> Result<T, Problem> {
+    Err(Problem {
+        key: key.into(),
+        message: error.message.clone(),
+        expression: Some(error),
     })
 }
 
@@ -167,11 +185,15 @@ impl Scenario {
                 .map(|k| format!("profile.{}.{k}", profile.name()));
             // A setting of the profile wins over `run`: point at the one that is in force.
             let key = in_profile.filter(|k| has_key(&text, k)).unwrap_or(p.key);
+            let (place, snippet) = match &p.expression {
+                Some(error) => locate_expression(&text, &key, error),
+                None => (locate(&text, &key), String::new()),
+            };
             ScenarioError::Value {
-                place: locate(&text, &key),
+                place,
                 file,
                 key,
-                message: p.message,
+                message: p.message + &snippet,
             }
         })
     }
@@ -266,7 +288,8 @@ fn check(
             format!("has {d} parameters; at most {MOST} are allowed"),
         );
     }
-    let noise = noise(&raw.noise, &landscape)?;
+    let scope = names(&raw.landscape, d)?;
+    let noise = noise(&raw.noise, &landscape, &scope)?;
     let RawNoiseScale { factor, power } = raw.noise_scale;
     require(
         "noise_scale.factor",
@@ -294,6 +317,7 @@ fn check(
         }
     };
     vector("start.x0.at", &x0, d)?;
+    finite_start(&*landscape, &x0)?;
     let m0 = match raw.start.m0 {
         RawMomentum::Zero => InitialMomentum::Zero,
         RawMomentum::Gradient => InitialMomentum::Gradient,
@@ -321,6 +345,7 @@ fn check(
         settings.over(raw.run),
         profile,
         &*landscape,
+        &scope,
         factor == 0.0,
         raw.regime,
     )?;
@@ -378,6 +403,32 @@ fn check(
         comparisons,
         ..scenario
     })
+}
+
+/// L and ∇L must be numbers where the paths start.
+fn finite_start(landscape: &dyn Landscape, x0: &[f64]) -> Result<(), Problem> {
+    let mut value = [Lanes::ZERO];
+    landscape.values(&broadcast(x0), &mut value);
+    let value = value[0].to_array()[0];
+    if !value.is_finite() {
+        return problem(
+            "start.x0",
+            format!("has loss {value}, but the loss must be finite where the paths start"),
+        );
+    }
+    let mut gradient = vec![0.0; x0.len()];
+    landscape.gradient_at(x0, &mut gradient);
+    match gradient.iter().position(|g| !g.is_finite()) {
+        Some(i) => problem(
+            "start.x0",
+            format!(
+                "has ∂L/∂x[{}] = {}, but the gradient must be finite where the paths start",
+                i + 1,
+                gradient[i]
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Φ(x_0), where the slow SDE starts.

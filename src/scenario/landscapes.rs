@@ -2,6 +2,7 @@
 
 use super::DataFolder;
 use super::check::{MOST, Problem, matrix, problem};
+use super::expressions::expression;
 use super::raw::*;
 use crate::landscape::*;
 use rand::SeedableRng;
@@ -64,6 +65,7 @@ pub(super) fn landscape(
                 .or_else(|e| problem("landscape.double_well", e.to_string()))?,
         ),
         RawLandscape::Hyperbola {} => Arc::new(Hyperbola),
+        RawLandscape::Expression(raw) => expression(raw, data)?,
         RawLandscape::Regression {
             loss,
             file,

@@ -1,5 +1,6 @@
 //! Finds the place of a key in a scenario file, so that a message can point at it.
 
+use crate::expression::{ExpressionError, place, snippet};
 use toml_edit::{Document, Item, TableLike, Value};
 
 /// Line and column (from 1) of a key path such as `run.etas` or `compare[2].alphas`; the nearest enclosing place if the key
@@ -32,6 +33,45 @@ pub fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
     Some((line, column))
+}
+
+/// The place of a mistake in the expression that stands at a key, and the line with carets under it: in the file where the
+/// text stands there as it is, else (escapes, `--set`) in the expression.
+pub fn locate_expression(
+    text: &str,
+    path: &str,
+    error: &ExpressionError,
+) -> (Option<(usize, usize)>, String) {
+    let start = value_span(text, path).and_then(|span| {
+        let within = text.get(span.clone())?.find(&error.text)?;
+        Some(span.start + within).filter(|_| !error.text.is_empty())
+    });
+    match start {
+        Some(start) => {
+            let span = start + error.span.start..start + error.span.end;
+            let (line, column, _) = place(text, span.start);
+            let shown = snippet(text, span);
+            (Some((line, column)), format!("\n{shown}"))
+        }
+        None => (locate(text, path), format!("\n{}", error.snippet())),
+    }
+}
+
+/// The bytes of the value of a key path such as `run.functions[2]`.
+fn value_span(text: &str, path: &str) -> Option<std::ops::Range<usize>> {
+    let document = Document::parse(text).ok()?;
+    let mut item = document.as_item();
+    let mut entry: Option<&Value> = None;
+    for part in path.split('.') {
+        let mut parts = part.split('[');
+        item = item.as_table_like()?.get(parts.next()?)?;
+        for index in parts {
+            let index: usize = index.trim_end_matches(']').parse().ok()?;
+            let array = entry.map_or_else(|| item.as_array(), Value::as_array)?;
+            entry = Some(array.get(index.checked_sub(1)?)?);
+        }
+    }
+    entry.map_or_else(|| item.span(), Value::span)
 }
 
 enum Here<'a> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod exact;
+mod expressions;
 mod flow;
 mod landscapes;
 mod locate;

@@ -1,7 +1,9 @@
 //! The noise tables of a scenario file, from what is written to what is run.
 
 use super::check::{MOST, Problem, matrix, problem, require, vector};
+use super::expressions::expression_noise;
 use super::raw::*;
+use crate::expression::Scope;
 use crate::landscape::Landscape;
 use crate::oracle::*;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ const MOST_BATCHED: usize = 2000;
 pub(super) fn noise(
     raw: &RawNoise,
     landscape: &Arc<dyn Landscape>,
+    scope: &Scope,
 ) -> Result<Arc<dyn Noise>, Problem> {
     let batch = |key: &str, size: usize| -> Result<Minibatch, Problem> {
         if !(1..=MOST).contains(&size) {
@@ -30,7 +33,7 @@ pub(super) fn noise(
             );
         }
         Minibatch::new(landscape.clone(), size).map_or_else(
-            || problem(key, "needs a landscape that averages over samples: `regression`, `linear_regression`, `diagonal_network`, `matrix_sensing` or `two_layer_network`"),
+            || problem(key, "needs a landscape that averages over samples: `regression`, `linear_regression`, `diagonal_network`, `matrix_sensing`, `two_layer_network`, or `expression` with `residuals`, `sample_loss` or `sample_residual`"),
             Ok,
         )
     };
@@ -39,10 +42,10 @@ pub(super) fn noise(
             factor: RawFactor::Minibatch(size),
         } => Arc::new(batch("noise.gaussian.factor.minibatch", *size)?.gaussian()),
         RawNoise::Gaussian { factor } => {
-            factor_noise("gaussian", factor, EntryLaw::Gaussian, landscape)?
+            factor_noise("gaussian", factor, EntryLaw::Gaussian, scope)?
         }
         RawNoise::Rademacher { factor } => {
-            factor_noise("rademacher", factor, EntryLaw::Rademacher, landscape)?
+            factor_noise("rademacher", factor, EntryLaw::Rademacher, scope)?
         }
         RawNoise::Student { freedom, factor } => {
             require(
@@ -55,7 +58,7 @@ pub(super) fn noise(
                 "student",
                 factor,
                 EntryLaw::Student { freedom: *freedom },
-                landscape,
+                scope,
             )?
         }
         RawNoise::Label { deviation, law } => {
@@ -74,7 +77,7 @@ pub(super) fn noise(
                 None => {
                     return problem(
                         "noise.label",
-                        "needs a landscape that averages squared losses: `regression` with loss = \"least_squares\", `linear_regression`, `hyperbola`, `diagonal_network`, `matrix_sensing` or `two_layer_network`",
+                        "needs a landscape that averages squared losses: `regression` with loss = \"least_squares\", `linear_regression`, `hyperbola`, `diagonal_network`, `matrix_sensing`, `two_layer_network`, or `expression` with `residuals` or `sample_residual`",
                     );
                 }
             }
@@ -87,10 +90,10 @@ fn factor_noise(
     law_name: &str,
     raw: &RawFactor,
     law: EntryLaw,
-    landscape: &Arc<dyn Landscape>,
+    scope: &Scope,
 ) -> Result<Arc<dyn Noise>, Problem> {
     let key = format!("noise.{law_name}.factor");
-    let d = landscape.dimension();
+    let d = scope.dimension();
     let scale =
         |name: &str, s: f64| require(&format!("{key}.{name}"), s, s >= 0.0, "a finite number ≥ 0");
     let factor = match raw {
@@ -122,6 +125,9 @@ fn factor_noise(
         RawFactor::Growing(s) => {
             scale("growing", *s)?;
             Factor::Growing(*s)
+        }
+        RawFactor::Expression(rows) => {
+            return expression_noise(&format!("{key}.expression"), rows, law, scope);
         }
         RawFactor::Minibatch(_) => {
             return problem(

@@ -6,6 +6,7 @@
 use super::ProcessKind;
 use crate::report::result::{Regime, Verdict};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A scenario file.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,6 +67,8 @@ pub enum RawLandscape {
     },
     /// ½(xy−1)².
     Hyperbola {},
+    /// A loss written as text.
+    Expression(RawExpression),
     /// Least squares or logistic regression on a CSV file.
     Regression {
         /// `least_squares` or `logistic`.
@@ -166,6 +169,34 @@ pub enum RawLandscape {
     },
 }
 
+/// A loss written as text: exactly one of `loss`, `residuals`, `sample_loss` and `sample_residual`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawExpression {
+    /// Names such as `x`, and vectors such as `w[1..20]`.
+    pub parameters: Vec<String>,
+    /// Named numbers.
+    #[serde(default)]
+    pub constants: BTreeMap<String, f64>,
+    /// L.
+    pub loss: Option<String>,
+    /// rᵢ of L = (1/2n)Σ rᵢ².
+    pub residuals: Option<Vec<String>>,
+    /// ℓ of L = (1/n)Σ ℓ(zᵢ, x) over the rows zᵢ of a file.
+    pub sample_loss: Option<String>,
+    /// r of L = (1/2n)Σ r(zᵢ, x)².
+    pub sample_residual: Option<String>,
+    /// The CSV file, relative to the scenario file.
+    pub file: Option<String>,
+    /// The columns of the file that the text uses by their names.
+    pub columns: Option<Vec<String>>,
+    /// Columns to mean 0 and variance 1.
+    #[serde(default)]
+    pub standardize: bool,
+    /// Rows from the top of the file; all if absent.
+    pub rows: Option<usize>,
+}
+
 /// The walls of a valley.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -250,6 +281,8 @@ pub enum RawFactor {
     Multiplicative(f64),
     /// s·√(1+‖x‖²)·I.
     Growing(f64),
+    /// d × r expressions, row by row.
+    Expression(Vec<Vec<String>>),
     /// That of a minibatch of this size (Gaussian only).
     Minibatch(usize),
 }

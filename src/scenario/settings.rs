@@ -1,9 +1,10 @@
 //! The `run` table of a scenario, from what is written to what is run.
 
-use super::check::{Problem, problem, require};
+use super::check::{Problem, bad_expression, problem, require};
 use super::raw::*;
 use super::{Profile, RunSettings};
 use crate::ensemble::TestFunction;
+use crate::expression::Scope;
 use crate::landscape::Landscape;
 use crate::report::result::Regime;
 
@@ -11,6 +12,7 @@ pub(super) fn run_settings(
     raw: RawRun,
     profile: Profile,
     landscape: &dyn Landscape,
+    scope: &Scope,
     deterministic: bool,
     regime: Regime,
 ) -> Result<RunSettings, Problem> {
@@ -119,7 +121,7 @@ pub(super) fn run_settings(
         Some(names) if names.is_empty() => {
             return problem("run.functions", "is empty: name at least one test function");
         }
-        Some(names) => parse_functions("run.functions", names, landscape)?,
+        Some(names) => parse_functions("run.functions", names, landscape, scope)?,
     };
     let monitored = match &raw.monitored {
         None => [TestFunction::Coordinate(0), TestFunction::Loss]
@@ -127,7 +129,7 @@ pub(super) fn run_settings(
             .filter_map(|f| functions.iter().position(|g| *g == f))
             .collect(),
         Some(names) => {
-            let wanted = parse_functions("run.monitored", names, landscape)?;
+            let wanted = parse_functions("run.monitored", names, landscape, scope)?;
             let find = |(i, f): (usize, &TestFunction)| {
                 functions.iter().position(|g| g == f).map_or_else(
                     || {
@@ -209,13 +211,12 @@ fn parse_functions(
     key: &str,
     names: &[String],
     landscape: &dyn Landscape,
+    scope: &Scope,
 ) -> Result<Vec<TestFunction>, Problem> {
     let d = landscape.dimension();
     let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
         let key = format!("{key}[{}]", i + 1);
-        let f: TestFunction = name
-            .parse()
-            .or_else(|e| problem(&key, format!("`{name}` is {e}")))?;
+        let f = TestFunction::parse(name, scope).or_else(|e| bad_expression(&key, e))?;
         match f.last_coordinate() {
             Some(c) if c >= d => problem(
                 key,

@@ -1,0 +1,353 @@
+//! A function of the parameters with all the derivatives that the theory needs, ready to run.
+
+use super::ExpressionError;
+use super::graph::{Graph, Id};
+use super::lower::lower;
+use super::scope::Scope;
+use super::tape::{Output, Tape};
+use crate::landscape::Coefficients;
+use crate::real::{Lanes, Real};
+
+/// Nodes up to which all second and third derivatives are written out; beyond, they are products with vectors.
+const MOST_WRITTEN: usize = 20_000;
+
+/// Groups of eight paths to an instruction in the step loop.
+const GROUPS: usize = 4;
+
+/// f(x, z) of d parameters x and q data columns z, with ∂f/∂x, ∂²f/∂x² and ∂²(∇f)\[M\], exact, by symbolic reverse
+/// differentiation.
+///
+/// The gradient costs a small multiple of the value, whatever d. A Hessian is one program of its distinct entries or, where
+/// that would be long, d products with unit vectors, each a small multiple of the value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    dimension: usize,
+    columns: usize,
+    value: Tape,
+    gradient: Tape,
+    /// ∇²f v, with the input v.
+    product: Tape,
+    second: Second,
+}
+
+/// The higher derivatives. Inputs are x, z and what is named.
+#[derive(Clone, Debug, PartialEq)]
+enum Second {
+    /// Every distinct entry.
+    Written {
+        /// The diagonal and what is above it, row by row.
+        hessian: Tape,
+        trace: Tape,
+        /// ∂²(∇f)\[M\], with the input M.
+        third: Tape,
+    },
+    /// Too many entries: products with vectors only, here ∇(uᵀ∇²f v) with the inputs u, v.
+    Products { third: Tape },
+}
+
+impl Function {
+    /// The function that the text describes.
+    ///
+    /// # Errors
+    /// An [`ExpressionError`] with the place of the mistake and what is allowed.
+    pub fn parse(text: &str, scope: &Scope) -> Result<Function, ExpressionError> {
+        let mut graph = Graph::default();
+        let output = lower(&mut graph, scope, text)?;
+        Ok(Function::new(
+            &mut graph,
+            output,
+            scope.dimension(),
+            scope.columns(),
+        ))
+    }
+
+    /// The function that a node is, of the first `dimension` inputs as parameters and the next `columns` as data.
+    pub(super) fn new(graph: &mut Graph, output: Id, dimension: usize, columns: usize) -> Function {
+        let value = Tape::new(graph, &[output]);
+        let entries = graph.gradient(output, dimension);
+        let gradient = Tape::new(graph, &entries);
+        let data = dimension + columns;
+        let product = along(graph, &entries, data);
+        let product = Tape::new(graph, &product);
+        let second = match hessian_entries(graph, &entries) {
+            Some(hessian) => Second::written(graph, &hessian, dimension, columns),
+            None => {
+                let product = along(graph, &entries, data + dimension);
+                let third = along(graph, &product, data);
+                Second::Products {
+                    third: Tape::new(graph, &third),
+                }
+            }
+        };
+        Function {
+            dimension,
+            columns,
+            value,
+            gradient,
+            product,
+            second,
+        }
+    }
+
+    /// The number of parameters d.
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The number of data columns q.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// f(x, z), with `z(k)` for column k.
+    #[inline(always)]
+    pub fn value<R: Real>(&self, x: &[R], z: impl Fn(usize) -> R) -> R {
+        let d = self.dimension;
+        self.value.number(|i| if i < d { x[i] } else { z(i - d) })
+    }
+
+    /// ∂f/∂xᵢ, handed to `entry` one by one.
+    #[inline(always)]
+    pub fn gradient<R: Real>(&self, x: &[R], z: impl Fn(usize) -> R, entry: impl FnMut(usize, R)) {
+        let d = self.dimension;
+        self.gradient
+            .evaluate(|i| if i < d { x[i] } else { z(i - d) }, entry);
+    }
+
+    /// ∂²f/∂xₐ∂x_b for a ≤ b, handed to `entry` one by one.
+    pub fn hessian<R: Real>(
+        &self,
+        x: &[R],
+        z: impl Fn(usize) -> R,
+        mut entry: impl FnMut(usize, usize, R),
+    ) {
+        let (d, q) = (self.dimension, self.columns);
+        let input = |i: usize| if i < d { x[i] } else { z(i - d) };
+        match &self.second {
+            Second::Written { hessian, .. } => {
+                let (mut a, mut b) = (0, 0);
+                hessian.evaluate(input, |_, value| {
+                    entry(a, b, value);
+                    b += 1;
+                    if b == d {
+                        a += 1;
+                        b = a;
+                    }
+                });
+            }
+            Second::Products { .. } => {
+                for a in 0..d {
+                    let unit = |i: usize| R::constant(if i == a { 1.0 } else { 0.0 });
+                    let input = |i: usize| if i < d + q { input(i) } else { unit(i - d - q) };
+                    self.product.evaluate(input, |b, value| {
+                        if b >= a {
+                            entry(a, b, value);
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// tr ∂²f/∂x².
+    pub fn trace<R: Real>(&self, x: &[R], z: impl Fn(usize) -> R) -> R {
+        let (d, q) = (self.dimension, self.columns);
+        let input = |i: usize| if i < d { x[i] } else { z(i - d) };
+        match &self.second {
+            Second::Written { trace, .. } => trace.number(input),
+            Second::Products { .. } => {
+                let mut sum = R::constant(0.0);
+                for a in 0..d {
+                    let unit = |i: usize| R::constant(if i == a { 1.0 } else { 0.0 });
+                    let input = |i: usize| if i < d + q { input(i) } else { unit(i - d - q) };
+                    self.product.evaluate(input, |b, value| {
+                        if b == a {
+                            sum = sum + value;
+                        }
+                    });
+                }
+                sum
+            }
+        }
+    }
+
+    /// The entries of ∂²f/∂x² v, handed to `entry` one by one.
+    #[inline(always)]
+    pub fn product<R: Real>(
+        &self,
+        x: &[R],
+        z: impl Fn(usize) -> R,
+        v: &[R],
+        entry: impl FnMut(usize, R),
+    ) {
+        let (d, q) = (self.dimension, self.columns);
+        let input = |i: usize| match i.checked_sub(d) {
+            None => x[i],
+            Some(k) if k < q => z(k),
+            Some(k) => v[k - q],
+        };
+        self.product.evaluate(input, entry);
+    }
+
+    /// `out` += `scale` Σ_bc ∂ₐ∂_b∂_c f M_bc for a symmetric M, row by row.
+    pub fn add_third<R: Real>(
+        &self,
+        x: &[R],
+        z: impl Fn(usize) -> R,
+        scale: R,
+        m: &[R],
+        out: &mut [R],
+    ) {
+        let (d, q) = (self.dimension, self.columns);
+        let input = |i: usize| if i < d { x[i] } else { z(i - d) };
+        match &self.second {
+            Second::Written { third, .. } => {
+                let input = |i: usize| if i < d + q { input(i) } else { m[i - d - q] };
+                third.evaluate(input, |a, value| out[a] = scale.mul_add(value, out[a]));
+            }
+            Second::Products { third, .. } => {
+                for (c, column) in m.chunks_exact(d).enumerate() {
+                    let input = |i: usize| match i.checked_sub(d + q) {
+                        None => input(i),
+                        Some(i) if i < d => R::constant(if i == c { 1.0 } else { 0.0 }),
+                        Some(i) => column[i - d],
+                    };
+                    third.evaluate(input, |a, value| out[a] = scale.mul_add(value, out[a]));
+                }
+            }
+        }
+    }
+
+    /// One optimizer step of all groups on ∇f + `noise`, as in [`Landscape::descend`](crate::landscape::Landscape::descend):
+    /// several groups to an instruction. Gives back whether it is done.
+    pub(crate) fn descend(
+        &self,
+        step: Coefficients,
+        noise: &[Lanes],
+        x: &mut [Lanes],
+        m: &mut [Lanes],
+    ) -> bool {
+        match self.gradient.registers() {
+            0..=8 => self.descend_on::<8>(step, noise, x, m),
+            9..=64 => self.descend_on::<64>(step, noise, x, m),
+            65..=256 => self.descend_on::<256>(step, noise, x, m),
+            _ => return false,
+        }
+        true
+    }
+
+    fn descend_on<const N: usize>(
+        &self,
+        step: Coefficients,
+        noise: &[Lanes],
+        x: &mut [Lanes],
+        m: &mut [Lanes],
+    ) {
+        let whole = x.len() - x.len() % (GROUPS * self.dimension);
+        let split = whole.min(m.len());
+        let (x, x_rest) = x.split_at_mut(whole);
+        let (m, m_rest) = m.split_at_mut(split);
+        let (noise, noise_rest) = noise.split_at(whole);
+        if !x.is_empty() {
+            let mut registers = [[Lanes::ZERO; GROUPS]; N];
+            self.descend_by::<GROUPS>(&mut registers, step, noise, x, m);
+        }
+        if !x_rest.is_empty() {
+            let mut registers = [[Lanes::ZERO; 1]; N];
+            self.descend_by::<1>(&mut registers, step, noise_rest, x_rest, m_rest);
+        }
+    }
+
+    #[inline(always)]
+    fn descend_by<const G: usize>(
+        &self,
+        registers: &mut [[Lanes; G]],
+        step: Coefficients,
+        noise: &[Lanes],
+        x: &mut [Lanes],
+        m: &mut [Lanes],
+    ) {
+        let d = self.dimension;
+        for start in (0..x.len()).step_by(G * d) {
+            let part = start..start + G * d;
+            let (x, noise) = (&mut x[part.clone()], &noise[part.clone()]);
+            let m = if m.is_empty() { &mut [] } else { &mut m[part] };
+            self.gradient.run(registers, |i, j| x[j * d + i]);
+            for (i, place) in self.gradient.outputs().iter().enumerate() {
+                let g = match *place {
+                    Output::Register(r) => registers[r as usize],
+                    Output::Constant(c) => [Lanes::splat(c); G],
+                };
+                for (j, g) in g.into_iter().enumerate() {
+                    let k = j * d + i;
+                    let g = [g + noise[k]];
+                    let m = if m.is_empty() { &mut [] } else { &mut m[k..=k] };
+                    step.apply(&g, &mut x[k..=k], m);
+                }
+            }
+        }
+    }
+}
+
+/// The entries of the Hessian on and above the diagonal, row by row, from those of the gradient; `None` if they are too long.
+fn hessian_entries(graph: &mut Graph, gradient: &[Id]) -> Option<Vec<Id>> {
+    let (d, limit) = (gradient.len(), graph.len() + MOST_WRITTEN);
+    if d * (d + 1) / 2 > MOST_WRITTEN {
+        return None;
+    }
+    let mut entries = vec![];
+    for (a, &entry) in gradient.iter().enumerate() {
+        let row = graph.gradient(entry, d);
+        entries.extend_from_slice(&row[a..]);
+        if graph.len() > limit {
+            return None;
+        }
+    }
+    Some(entries)
+}
+
+impl Second {
+    fn written(graph: &mut Graph, entries: &[Id], d: usize, q: usize) -> Second {
+        let hessian = Tape::new(graph, entries);
+        let (mut diagonal, mut form) = (vec![], vec![]);
+        let mut entries = entries.iter();
+        for a in 0..d {
+            for b in a..d {
+                let Some(&entry) = entries.next() else {
+                    continue;
+                };
+                let m = graph.input(d + q + a * d + b);
+                let m = if a == b {
+                    diagonal.push(entry);
+                    m
+                } else {
+                    let mirrored = graph.input(d + q + b * d + a);
+                    graph.add(m, mirrored)
+                };
+                form.push(graph.multiply(entry, m));
+            }
+        }
+        let trace = graph.sum(diagonal);
+        let form = graph.sum(form);
+        let third = graph.gradient(form, d);
+        Second::Written {
+            hessian,
+            trace: Tape::new(graph, &[trace]),
+            third: Tape::new(graph, &third),
+        }
+    }
+}
+
+/// ∇(vᵀg) for the entries of a gradient g, with the inputs v from index `first` on.
+fn along(graph: &mut Graph, gradient: &[Id], first: usize) -> Vec<Id> {
+    let terms = gradient
+        .iter()
+        .enumerate()
+        .map(|(a, &entry)| {
+            let v = graph.input(first + a);
+            graph.multiply(entry, v)
+        })
+        .collect();
+    let derivative = graph.sum(terms);
+    graph.gradient(derivative, gradient.len())
+}

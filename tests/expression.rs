@@ -1,0 +1,650 @@
+//! Losses written as text: the contract of a landscape, the built-in landscapes as oracles, messages, and random input.
+
+mod contract;
+
+use contract::{check_contract, check_outputs, points};
+use proptest::prelude::*;
+use slowsde::expression::{Function, Scope};
+use slowsde::landscape::{
+    DoubleWell, Ellipse, Expression, ExpressionModel, Formula, Hyperbola, Landscape, Quadratic,
+    Regression, RegressionLoss, SampleLoss, Sphere, Steepness, Valley,
+};
+use std::error::Error;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn scope(parameters: &[&str]) -> Scope {
+    Scope::new(parameters).expect("valid parameters")
+}
+
+fn loss(parameters: &[&str], text: &str) -> Expression {
+    Expression::of_loss(text, &scope(parameters)).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn residuals(parameters: &[&str], texts: &[&str]) -> Expression {
+    let texts: Vec<String> = texts.iter().map(|t| t.to_string()).collect();
+    Expression::of_residuals(&texts, &scope(parameters)).unwrap_or_else(|(i, e)| panic!("{i}: {e}"))
+}
+
+/// Every function and operator, small and large dimensions, written-out and product Hessians.
+#[test]
+fn losses_keep_the_contract() -> Outcome {
+    let cases: &[(&[&str], &str)] = &[
+        (&["x"], "x"),
+        (&["x"], "3"),
+        (&["x"], "x^4/4 - x^2/2"),
+        (&["x", "y"], "0.5*(x*y - 1)^2"),
+        (&["u", "v"], "0.5*exp(0.3*u^2)*v^2 + 0.1*u"),
+        (&["x", "y"], "-x^2 - -y^3 + 2^-1*x - 2^x"),
+        (&["x", "y"], "log(1 + x^2) + sqrt(2 + sin(x)*cos(y))"),
+        (&["x", "y"], "tanh(x*y) + sigmoid(2*x - y) + softplus(-3*x)"),
+        (
+            &["x", "y"],
+            "(2 + x/3)^(1 + y/9) + (3 + x)^1.5 + (4 + y)^-2 + (5 - x)^0.5",
+        ),
+        (
+            &["x", "y", "z"],
+            "0.5*(x*y*z - 1)^2 + 1/(3 + x^2) - (x - y)/(y^2 + 2)",
+        ),
+        (
+            &["x", "y", "z", "t"],
+            "x*y*z*t - (x + y)*(z - t)^3 + pi*x - e*y",
+        ),
+        (
+            &["w[1..7]"],
+            "(norm2(w) - 1)^2/4 + sum(w^3) + dot(w[1..3], w[5..7])*w[4]",
+        ),
+        (
+            &["a", "w[1..3]", "b"],
+            "softplus(a + b*sum(tanh(w)))^2 + norm2(w - a)/2",
+        ),
+    ];
+    for (parameters, text) in cases {
+        let landscape = loss(parameters, text);
+        let d = Formula::dimension(&landscape);
+        check_contract(text, &landscape, &points(3, 11, d, 1.5))?;
+    }
+    // Too many distinct second derivatives to write out: 200 fully coupled parameters.
+    let coupled = loss(
+        &["w[1..200]"],
+        "exp(norm2(w)/200)*(1 + sum(w)/50) + sum(sin(w))",
+    );
+    check_contract("coupled", &coupled, &points(4, 2, 200, 1.0))?;
+    Ok(())
+}
+
+#[test]
+fn residuals_keep_the_contract() -> Outcome {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["x", "y"], &["x*y - 1"]),
+        (&["x", "y", "z"], &["x*y*z - 1"]),
+        (&["x", "y", "z"], &["x*y - 1", "tanh(y + z)"]),
+        (&["x", "y"], &["x - 1", "2*x + y", "x - y + 3", "y/2"]),
+        (
+            &["u[1..4]", "w[1..4]"],
+            &["dot(u, w) - 1", "norm2(u) - 2", "sum(u*w^2)"],
+        ),
+    ];
+    for (parameters, texts) in cases {
+        let landscape = residuals(parameters, texts);
+        let d = Formula::dimension(&landscape);
+        let points = points(5, 11, d, 1.5);
+        let name = texts.join(", ");
+        check_contract(&name, &landscape, &points)?;
+        let scope = scope(parameters);
+        let outputs: Vec<Function> = texts
+            .iter()
+            .map(|text| Function::parse(text, &scope))
+            .collect::<Result<_, _>>()?;
+        let sum = Landscape::finite_sum(&landscape).ok_or("no finite sum")?;
+        check_outputs(&name, sum, &points, &|x, i| outputs[i].value(x, |_| 0.0))?;
+    }
+    Ok(())
+}
+
+/// Losses over the rows of a data set, against the built-in regression too.
+#[test]
+fn sampled_losses_keep_the_contract() -> Outcome {
+    let data = nalgebra::DMatrix::from_fn(13, 3, |i, k| match k {
+        2 => (i % 2) as f64,
+        k => (1.0 + (3 * i + 5 * k) as f64).sin(),
+    });
+    let mut scope = scope(&["a", "w[1..2]"]);
+    for column in ["s", "t", "y"] {
+        scope.column(column)?;
+    }
+    let points = points(8, 11, 3, 1.5);
+    let text = "a*tanh(w[1]*s + w[2]*t) - y";
+    let squared = ExpressionModel::squared_loss(Function::parse(text, &scope)?, &data)?;
+    check_contract(text, &squared, &points)?;
+    let text = "softplus(a + w[1]*s + w[2]*t) - y*(a + w[1]*s + w[2]*t)";
+    let logistic = SampleLoss::new(Function::parse(text, &scope)?, &data)?;
+    check_contract(text, &logistic, &points)?;
+    let design = nalgebra::DMatrix::from_fn(13, 3, |i, k| [1.0, data[(i, 0)], data[(i, 1)]][k]);
+    let targets: Vec<f64> = data.column(2).iter().copied().collect();
+    let regression = Regression::new(design, targets, RegressionLoss::Logistic, 0.0)?;
+    agree("logistic regression", &logistic, &regression);
+    Ok(())
+}
+
+/// Value, gradient, Hessian and third contraction of the two, within some units in the last place of the largest term.
+fn agree<A: Formula, B: Formula>(name: &str, a: &A, b: &B) {
+    let d = Formula::dimension(a);
+    assert_eq!(d, Formula::dimension(b), "{name}");
+    let all = |f: &dyn Landscape, x: &[f64], m: &nalgebra::DMatrix<f64>| {
+        let x = nalgebra::DVector::from_column_slice(x);
+        let jet = f.jet(&x);
+        let mut all = vec![jet.value];
+        all.extend_from_slice(jet.gradient.as_slice());
+        all.extend_from_slice(jet.hessian.as_slice());
+        all.extend_from_slice(f.third(&x, m).as_slice());
+        all
+    };
+    let m = nalgebra::DMatrix::from_fn(d, d, |i, j| 0.3 + (i + j) as f64 - (i * j) as f64);
+    for x in points(9, 50, d, 2.0) {
+        let (ours, theirs) = (all(a, &x, &m), all(b, &x, &m));
+        let size = theirs.iter().fold(1.0, |s: f64, t| s.max(t.abs()));
+        for (k, (p, q)) in ours.iter().zip(&theirs).enumerate() {
+            // Some twenty operations, each with a rounding error of the largest intermediate number.
+            assert!(
+                (p - q).abs() <= 64.0 * f64::EPSILON * size,
+                "{name}, entry {k} at {x:?}: {p:e} and {q:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn built_in_landscapes_as_expressions() -> Outcome {
+    let xy = ["x", "y"];
+    agree("hyperbola", &loss(&xy, "0.5*(x*y - 1)^2"), &Hyperbola);
+    agree("hyperbola", &residuals(&xy, &["x*y - 1"]), &Hyperbola);
+    let valley = |steepness| Valley::new(steepness);
+    agree(
+        "valley",
+        &loss(&["u", "v"], "0.5*exp(0.5*u^2)*v^2"),
+        &valley(Steepness::Exponential { kappa: 0.5 })?,
+    );
+    agree(
+        "quadratic valley",
+        &loss(&["u", "v"], "0.5*(1 + u^2)*v^2"),
+        &valley(Steepness::Quadratic)?,
+    );
+    agree(
+        "double well",
+        &loss(&xy, "(x^2 - 1)^2/4 + 0.5*1.7*y^2"),
+        &DoubleWell::new(2, 1.7)?,
+    );
+    agree(
+        "sphere",
+        &loss(&["w[1..2]"], "0.25*(norm2(w) - 1)^2"),
+        &Sphere::new(2)?,
+    );
+    agree(
+        "ellipse",
+        &loss(&xy, "0.25*((x/2)^2 + (y/0.5)^2 - 1)^2"),
+        &Ellipse::new(&[2.0, 0.5])?,
+    );
+    let matrix = nalgebra::DMatrix::from_row_slice(2, 2, &[1.0, 0.3, 0.3, 0.5]);
+    agree(
+        "quadratic",
+        &loss(&xy, "0.5*((x - 1)^2 + 0.6*(x - 1)*(y + 2) + 0.5*(y + 2)^2)"),
+        &Quadratic::from_matrix(matrix)?.with_center(vec![1.0, -2.0])?,
+    );
+    Ok(())
+}
+
+/// Precedence and associativity, as documented.
+#[test]
+fn operators_bind_as_in_mathematics() {
+    for (text, value) in [
+        ("-x^2", -9.0),
+        ("2^3^2 + 0*x", 512.0),
+        ("2^-1*x", 1.5),
+        ("x - 1 - 1", 1.0),
+        ("x/2/2", 0.75),
+        ("2*-x", -6.0),
+        ("- -x", 3.0),
+        ("+x", 3.0),
+        ("-x*y", -12.0),
+        ("x + y*2", 11.0),
+        ("(x + y)*2", 14.0),
+        ("1e1*x", 30.0),
+        (".5*x + 2.*y", 9.5),
+        ("x^0", 1.0),
+        ("x^-2", 1.0 / 9.0),
+        ("y^0.5", 2.0),
+        ("y^-1.5", 0.125),
+        ("norm2(w[1..2]) + dot(w, w) + sum(2*w/4)", 6.5),
+        ("sum(w^2) - w[2]", 2.0),
+        ("log(e) + cos(pi) + x", 3.0),
+    ] {
+        let function = Function::parse(text, &scope(&["x", "y", "w[1..3]"]));
+        let function = function.unwrap_or_else(|e| panic!("{e}"));
+        let found = function.value(&[3.0, 4.0, 1.0, 1.0, 1.0], |_| 0.0);
+        assert!((found - value).abs() < 1e-14, "{text}: {found}");
+    }
+}
+
+/// The message of a text that must be refused, in the scope of x, y, w[1..3] and the constant a = 2.
+fn refusal(text: &str) -> String {
+    let mut scope = scope(&["x", "y", "w[1..3]"]);
+    scope.constant("a", 2.0).expect("a valid constant");
+    match Function::parse(text, &scope) {
+        Ok(_) => panic!("`{text}` was accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Place, carets, what is wrong and what is allowed.
+#[test]
+fn mistakes_are_named() {
+    let cases = [
+        (
+            "0.5*(x*z - 1)^2",
+            "1:8: unknown name `z`. Names here: x, y, w[1..3], a, e, pi\n  |\n1 | 0.5*(x*z - 1)^2\n  |        ^",
+        ),
+        (
+            "x +\n  ww[1]",
+            "2:3: unknown name `ww`; did you mean `w`? Names here: x, y, w[1..3], a, e, pi\n  |\n2 |   ww[1]\n  |   ^^",
+        ),
+        (
+            "abs(x)",
+            "1:1: `abs` is not smooth, and the theorems need derivatives; write `sqrt(x^2 + c^2)` with a small c\n  |\n1 | abs(x)\n  | ^^^",
+        ),
+        (
+            "relu(x)",
+            "`relu` is not smooth, and the theorems need derivatives; write `softplus(x)`",
+        ),
+        (
+            "max(x, y)",
+            "`max` is not smooth, and the theorems need derivatives; write `softplus(b*(x - y))/b + y` with a large b",
+        ),
+        ("floor(x)", "`floor` is not smooth"),
+        (
+            "sign(x)",
+            "`sign` is not smooth, and the theorems need derivatives; write `tanh(b*x)` with a large b",
+        ),
+        (
+            "norm(w)",
+            "`norm` is not smooth, and the theorems need derivatives; write `sqrt(norm2(v) + c^2)`",
+        ),
+        ("ln(x)", "1:1: unknown function `ln`; write log(x)"),
+        ("pow(x, 2)", "unknown function `pow`; write x^y"),
+        (
+            "tahn(x)",
+            "1:1: unknown function `tahn`; did you mean `tanh`? Functions: exp, log, sqrt, sin, cos, tanh, sigmoid, softplus, sum, dot, norm2",
+        ),
+        (
+            "x(y + 1)",
+            "1:1: `x` is not a function; a product is written with `*`",
+        ),
+        ("exp + 1", "1:1: `exp` is a function; write exp(…)"),
+        (
+            "2x",
+            "1:2: expected an operator (+ - * / ^) or the end; a product is written with `*`, as in 2*x",
+        ),
+        ("x**2", "1:2: unknown operator `**`; did you mean `^`?"),
+        ("x − y", "1:3: unexpected `−`; did you mean `-`?"),
+        (
+            "x < y",
+            "1:3: unexpected `<`; comparisons make a loss that is not smooth",
+        ),
+        (
+            "x $ y",
+            "1:3: unexpected `$`; allowed: numbers, names, + - * / ^ ( ) [ ] ,",
+        ),
+        (
+            "",
+            "1:1: the expression is empty; for example 0.5*(x*y - 1)^2",
+        ),
+        (
+            "x +",
+            "1:4: the expression ends here, but a number, a name, a function or `(` must follow",
+        ),
+        (
+            "x + * y",
+            "1:5: expected a number, a name, a function or `(`",
+        ),
+        ("(x + y", "1:1: this bracket is not closed; `)` is missing"),
+        ("exp(x", "1:4: this bracket is not closed; `)` is missing"),
+        ("w[1", "1:2: this bracket is not closed; `]` is missing"),
+        ("(x + y]", "1:7: expected an operator (+ - * / ^) or `)`"),
+        ("x)", "1:2: this `)` closes nothing"),
+        (
+            "x, y",
+            "1:2: a comma stands between the arguments of a function only",
+        ),
+        (
+            "w[0]",
+            "1:3: an index is a whole number from 1, as in w[3] or w[1..20]",
+        ),
+        (
+            "w[1.5]",
+            "1:3: an index is a whole number from 1, as in w[3] or w[1..20]",
+        ),
+        (
+            "w[x]",
+            "1:3: an index is a whole number from 1, as in w[3] or w[1..20]",
+        ),
+        (
+            "w[1, 2]",
+            "1:4: expected `]`: an index is a whole number, as in w[3] or w[1..20]",
+        ),
+        ("w[4]", "1:1: `w` has 3 entries, w[1] to w[3]"),
+        ("sum(w[3..2])", "1:5: w[3..2] runs backwards"),
+        ("x[1]", "1:1: `x` is a number and has no entries"),
+        (
+            "w",
+            "1:1: is a vector of length 3, but must be a number; `sum`, `dot` and `norm2` make numbers of vectors",
+        ),
+        (
+            "sum(w + w[1..2])",
+            "1:5: vectors of lengths 3 and 2: entry by entry, both must be equally long",
+        ),
+        (
+            "dot(w, w[2..3])",
+            "1:1: `dot` of vectors of lengths 3 and 2: both must be equally long",
+        ),
+        ("dot(w)", "1:1: `dot` takes two vectors, dot(a, b)"),
+        ("sum(x)", "1:1: `sum` takes one vector, sum(v)"),
+        ("norm2(x, y)", "1:1: `norm2` takes one vector, norm2(v)"),
+        (
+            "exp(x, y)",
+            "1:1: `exp` takes one argument, exp(x), but here are 2",
+        ),
+        (
+            "exp()",
+            "1:1: `exp` takes one argument, exp(x), but here are 0",
+        ),
+        ("x/0", "1:3: division by zero\n  |\n1 | x/0\n  |   ^"),
+        (
+            "x/(a - 2)",
+            "1:3: division by zero\n  |\n1 | x/(a - 2)\n  |   ^^^^^^^",
+        ),
+        ("x/(y - y)", "1:3: division by zero"),
+        (
+            "(a - 2)^-1",
+            "1:1: division by zero: a negative power of zero",
+        ),
+        (
+            "(-2)^x",
+            "1:1: the base of a power with this exponent must be positive: x^y is exp(y*log(x))",
+        ),
+        ("log(0)", "1:1: `log` of 0 is not a finite number"),
+        ("sqrt(-a)", "1:1: `sqrt` of -2 is not a finite number"),
+        (
+            "exp(1e9) + x",
+            "1:1: is inf for all parameters: not a finite number",
+        ),
+        (
+            "1e308*10*x",
+            "1:1: is inf for all parameters: not a finite number",
+        ),
+        (
+            "1e999",
+            "1:1: the number 1e999 is not finite; the largest is 1.8e308",
+        ),
+        (
+            "x + .",
+            "1:5: unexpected `.`; a number needs a digit beside its point",
+        ),
+    ];
+    for (text, expected) in cases {
+        let message = refusal(text);
+        assert!(
+            message.contains(expected),
+            "`{text}`: {message}\n  should contain\n{expected}"
+        );
+    }
+}
+
+#[test]
+fn declarations_are_checked() {
+    for (parameters, expected) in [
+        (&["x", "x"][..], "1:1: `x` is declared twice"),
+        (&["pi"], "`pi` is a known number; take another name"),
+        (&["exp"], "`exp` is a function; take another name"),
+        (
+            &["2*x"],
+            "is not a parameter; allowed: a name such as `x`, or a vector such as `w[1..20]`, counted from 1",
+        ),
+        (&["w[2..4]"], "is not a parameter"),
+        (&["w[3]"], "is not a parameter"),
+        (&["w[1..100000]"], "more than 10000 parameters"),
+        (&["x y"], "expected an operator"),
+    ] {
+        let (index, error) = Scope::new(parameters).expect_err("must be refused");
+        assert_eq!(index, parameters.len() - 1);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let mut scope = scope(&["x", "w[1..2]"]);
+    assert_eq!(scope.parameters(), ["x", "w[1]", "w[2]"]);
+    for (name, value, expected) in [
+        ("x", 1.0, "`x` is declared twice"),
+        ("b", f64::NAN, "is NaN, but must be a finite number"),
+        ("1b", 1.0, "`1b` is not a name"),
+        ("", 1.0, "`` is not a name"),
+    ] {
+        let error = scope.constant(name, value).expect_err("must be refused");
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// Texts that break parsers: long, deep, or short for something large.
+#[test]
+fn hostile_texts_are_refused() {
+    let deep = "nested too deeply: at most 128 levels are allowed";
+    let large = "too large: at most 50000 operations are allowed";
+    let scope = scope(&["x", "w[1..9000]"]);
+    let doubling = format!("sum({})", vec!["w"; 20_000].join("*"));
+    for (text, expected) in [
+        ("(".repeat(60_000), deep),
+        ("-".repeat(60_000), deep),
+        ("+".repeat(60_000), deep),
+        ("x^".repeat(30_000), deep),
+        ("exp(".repeat(15_000), deep),
+        (
+            "x ".repeat(40_000),
+            "the expression has 80000 bytes; at most 65536 are allowed",
+        ),
+        (doubling, large),
+        ("sum(exp(w)*sin(w)+cos(w)^w*tanh(w))".into(), large),
+    ] {
+        let error = Function::parse(&text, &scope).expect_err("must be refused");
+        assert!(error.to_string().contains(expected), "{}", error.message);
+    }
+    // Long but harmless.
+    let text = vec!["x"; 20_000].join("+");
+    let function = Function::parse(&text, &scope).expect("a sum");
+    assert_eq!(function.value(&vec![1.0; 9001], |_| 0.0), 20_000.0);
+}
+
+/// A random smooth expression, as text and as a function.
+#[derive(Clone, Debug)]
+enum Tree {
+    X,
+    Y,
+    Number(i32),
+    Add(Box<Tree>, Box<Tree>),
+    Subtract(Box<Tree>, Box<Tree>),
+    Multiply(Box<Tree>, Box<Tree>),
+    Divide(Box<Tree>, Box<Tree>),
+    Negate(Box<Tree>),
+    /// tanh(t)^n.
+    Power(Box<Tree>, i32),
+    Call(&'static str, Box<Tree>),
+}
+
+impl Tree {
+    fn text(&self) -> String {
+        match self {
+            Tree::X => "x".into(),
+            Tree::Y => "y".into(),
+            Tree::Number(k) => format!("({})", f64::from(*k) / 4.0),
+            Tree::Add(a, b) => format!("({} + {})", a.text(), b.text()),
+            Tree::Subtract(a, b) => format!("({} - {})", a.text(), b.text()),
+            Tree::Multiply(a, b) => format!("{}*{}", a.text(), b.text()),
+            // Away from poles.
+            Tree::Divide(a, b) => format!("{}/(2 + sin({}))", a.text(), b.text()),
+            Tree::Negate(a) => format!("(-{})", a.text()),
+            Tree::Power(a, n) => format!("tanh({})^{n}", a.text()),
+            Tree::Call(name, a) => match *name {
+                "exp" => format!("exp(tanh({}))", a.text()),
+                "log" => format!("log(2 + cos({}))", a.text()),
+                "sqrt" => format!("sqrt(1 + ({})^2)", a.text()),
+                name => format!("{name}({})", a.text()),
+            },
+        }
+    }
+
+    fn value(&self, x: f64, y: f64) -> f64 {
+        let v = |t: &Tree| t.value(x, y);
+        match self {
+            Tree::X => x,
+            Tree::Y => y,
+            Tree::Number(k) => f64::from(*k) / 4.0,
+            Tree::Add(a, b) => v(a) + v(b),
+            Tree::Subtract(a, b) => v(a) - v(b),
+            Tree::Multiply(a, b) => v(a) * v(b),
+            Tree::Divide(a, b) => v(a) / (2.0 + v(b).sin()),
+            Tree::Negate(a) => -v(a),
+            Tree::Power(a, n) => v(a).tanh().powi(*n),
+            Tree::Call(name, a) => match *name {
+                "exp" => v(a).tanh().exp(),
+                "log" => (2.0 + v(a).cos()).ln(),
+                "sqrt" => v(a).hypot(1.0),
+                "sin" => v(a).sin(),
+                "cos" => v(a).cos(),
+                "tanh" => v(a).tanh(),
+                "sigmoid" => 1.0 / (1.0 + (-v(a)).exp()),
+                _ => v(a).max(0.0) + (-v(a).abs()).exp().ln_1p(),
+            },
+        }
+    }
+}
+
+const NAMES: &[&str] = &[
+    "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus",
+];
+
+fn trees() -> impl Strategy<Value = Tree> {
+    let leaf = prop_oneof![
+        3 => Just(Tree::X),
+        3 => Just(Tree::Y),
+        1 => (-9..9).prop_map(Tree::Number),
+    ];
+    leaf.prop_recursive(5, 40, 2, |inner| {
+        let one = inner.clone().prop_map(Box::new);
+        let two = (one.clone(), one.clone());
+        prop_oneof![
+            2 => two.clone().prop_map(|(a, b)| Tree::Add(a, b)),
+            2 => two.clone().prop_map(|(a, b)| Tree::Subtract(a, b)),
+            3 => two.clone().prop_map(|(a, b)| Tree::Multiply(a, b)),
+            1 => two.prop_map(|(a, b)| Tree::Divide(a, b)),
+            1 => one.clone().prop_map(Tree::Negate),
+            1 => (one.clone(), 2..6).prop_map(|(a, n)| Tree::Power(a, n)),
+            4 => (prop::sample::select(NAMES), one).prop_map(|(name, a)| Tree::Call(name, a)),
+        ]
+    })
+}
+
+/// Parts of expressions, in any order.
+const PARTS: &[&str] = &[
+    "x",
+    "y",
+    "w",
+    "w[1]",
+    "w[1..3]",
+    "a",
+    "pi",
+    "e",
+    "0",
+    "1",
+    "1e308",
+    "1e-320",
+    ".5",
+    "2.",
+    "1e",
+    "..",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "+",
+    "-",
+    "*",
+    "/",
+    "^",
+    "**",
+    " ",
+    "\n",
+    "exp(",
+    "log(",
+    "sqrt(",
+    "softplus(",
+    "sum(",
+    "dot(",
+    "norm2(",
+    "abs(",
+    "é",
+    "∂",
+    "\u{0}",
+    "^-1",
+    "^1000",
+    "^0.5",
+    "^x",
+];
+
+/// Parts of expressions, in any order.
+fn soup() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(PARTS).prop_map(str::to_owned), 0..30)
+        .prop_map(|parts| parts.concat())
+}
+
+fn survives(text: &str) {
+    let mut scope = scope(&["x", "y", "w[1..3]"]);
+    scope.constant("a", 2.0).expect("a valid constant");
+    match Function::parse(text, &scope) {
+        Ok(function) => {
+            let x = [0.3, -0.7, 1.0, 0.0, 2.0];
+            function.value(&x, |_| 0.0);
+            function.gradient(&x, |_| 0.0, |_, _| ());
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    if let Err((_, error)) = Scope::new(&[text]) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// The value is that of the tree; every derivative is that of the next lower one, by dual numbers.
+    #[test]
+    fn random_expressions_keep_the_contract(tree in trees()) {
+        let text = tree.text();
+        let landscape = loss(&["x", "y"], &text);
+        let points = points(6, 9, 2, 1.0);
+        for p in &points {
+            let (found, expected) = (Formula::value(&landscape, p.as_slice()), tree.value(p[0], p[1]));
+            // Up to 40 operations on numbers that are mostly below 10³.
+            prop_assert!((found - expected).abs() <= 1e-11 * (1.0 + expected.abs()), "{text}: {found:e}, {expected:e}");
+        }
+        if let Err(message) = check_contract(&text, &landscape, &points) {
+            prop_assert!(false, "{message}");
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in any::<String>()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_soup_panics(text in soup()) {
+        survives(&text);
+    }
+}
