@@ -31,7 +31,8 @@
 //! # From Rust
 //!
 //! A loss is a [`landscape::Formula`], written once for every number type; an [`ensemble::Ensemble`] runs it eight paths to a
-//! register. `examples/own_landscape.rs` does it in a page.
+//! register. `examples/own_landscape.rs` does it in a page. Or it is a text, a [`landscape::Expression`]: [`expression`] says what may be
+//! written.
 //!
 #![doc = include_str!("../NOTATION.md")]
 #![warn(missing_docs)]

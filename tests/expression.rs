@@ -4,12 +4,15 @@ mod contract;
 
 use contract::{check_contract, check_outputs, points};
 use proptest::prelude::*;
+use slowsde::ensemble::Control;
 use slowsde::expression::{Function, Scope};
 use slowsde::landscape::{
     DoubleWell, Ellipse, Expression, ExpressionModel, Formula, Hyperbola, Landscape, Quadratic,
     Regression, RegressionLoss, SampleLoss, Sphere, Steepness, Valley,
 };
+use slowsde::scenario::{Overrides, Profile, Scenario};
 use std::error::Error;
+use std::path::Path;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -647,4 +650,365 @@ proptest! {
     fn no_soup_panics(text in soup()) {
         survives(&text);
     }
+}
+
+/// A scenario with this landscape and noise, and these test functions.
+fn text(landscape: &str, noise: &str, x0: &str, functions: &str) -> String {
+    format!(
+        "title = \"T\"\nclaim = \"Theorem 4.5\"\n{landscape}\n{noise}\n[start]\nx0 = {{ at = {x0} }}\n[run]\nhorizon = 1.0\nalphas = [0.0]\neta_max = 0.0625\netas = 3\npaths = 256\nmax_paths = 256\nfunctions = {functions}\n[[compare]]\nleft = \"sgdm\"\nright = \"sgd\"\nexpect = \"consistent\"\n"
+    )
+}
+
+fn read(text: &str, overrides: &Overrides) -> Result<Scenario, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let folder = folder.as_path();
+    Scenario::parse(text, "t.toml", "t", folder, Profile::Smoke, overrides)
+        .map_err(|e| e.to_string())
+}
+
+const GAUSSIAN: &str = "[noise.gaussian]\nfactor = { isotropic = 0.5 }";
+const LABEL: &str = "[noise.label]\ndeviation = 0.5\nlaw = \"rademacher\"";
+const BATCH: &str = "[noise.minibatch]\nsize = 2";
+
+/// All numbers of two results, in order; those of the second may differ by rounding.
+fn numbers(value: &serde_json::Value, into: &mut Vec<f64>) {
+    match value {
+        serde_json::Value::Number(n) => into.extend(n.as_f64()),
+        serde_json::Value::Array(all) => all.iter().for_each(|v| numbers(v, into)),
+        serde_json::Value::Object(all) => all.values().for_each(|v| numbers(v, into)),
+        _ => (),
+    }
+}
+
+/// The same noise drives both: the same verdicts, and the same numbers within rounding.
+#[test]
+fn scenarios_agree_with_the_built_in_landscapes() -> Outcome {
+    let written = |keys: &str| format!("[landscape.expression]\n{keys}");
+    let panel = "[\"x[1]\", \"x[1]*x[2]\", \"loss\", \"trace_hessian\", \"cos(x[1])\"]";
+    let growing = "[noise.gaussian]\nfactor = { growing = 0.3 }";
+    let growing_text = "[noise.gaussian]\nfactor = { expression = [[\"0.3*sqrt(1 + x^2 + y^2)\", \"0\"], [\"0\", \"0.3*sqrt(1 + x^2 + y^2)\"]] }";
+    let xy = "parameters = [\"x\", \"y\"]\n";
+    let w = "parameters = [\"w[1..2]\"]\n";
+    let panel_xy = "[\"x\", \"y*x\", \"loss\", \"trace_hessian\", \"cos(x) + 0*y\"]";
+    let regression = "[landscape.regression]\nloss = \"logistic\"\nfile = \"data/breast_cancer.csv\"\ntarget = \"malignant\"\nfeatures = [\"mean_radius\"]\nrows = 40";
+    // Standardised columns have mean 0 and variance 1 in both; the target stays 0 or 1 only without it, so neither is scaled.
+    let regression = format!("{regression}\nstandardize = false");
+    let sampled = "parameters = [\"b\", \"c\"]\nfile = \"data/breast_cancer.csv\"\ncolumns = [\"mean_radius\", \"malignant\"]\nrows = 40\nsample_loss = \"softplus(b*mean_radius + c) - malignant*(b*mean_radius + c)\"";
+    let cases = [
+        (
+            "[landscape.hyperbola]".to_string(),
+            written(&format!("{xy}loss = \"0.5*(x*y - 1)^2\"")),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel_xy],
+        ),
+        (
+            "[landscape.hyperbola]".into(),
+            written(&format!("{xy}residuals = [\"x*y - 1\"]")),
+            [LABEL, LABEL],
+            [panel, panel],
+        ),
+        (
+            "[landscape.hyperbola]".into(),
+            written(&format!("{xy}residuals = [\"x*y - 1\"]")),
+            [growing, growing_text],
+            [panel, panel],
+        ),
+        (
+            "[landscape.valley.steepness.exponential]\nkappa = 0.5".into(),
+            written(
+                "parameters = [\"u\", \"v\"]\nconstants = { k = 0.5 }\nloss = \"0.5*exp(k*u^2)*v^2\"",
+            ),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel],
+        ),
+        (
+            "[landscape.sphere]\ndimension = 2".into(),
+            written(&format!("{w}loss = \"0.25*(norm2(w) - 1)^2\"")),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel],
+        ),
+        (regression, written(sampled), [BATCH, BATCH], [panel, panel]),
+    ];
+    for (built_in, expression, noises, panels) in cases {
+        let run = |landscape: &str, noise: &str, panel: &str| -> Result<_, Box<dyn Error>> {
+            let scenario = read(
+                &text(landscape, noise, "[0.5, 0.25]", panel),
+                &Overrides::default(),
+            )?;
+            let result = scenario.execute(&Control::default(), &|_| {})?;
+            let verdicts: Vec<_> = result.comparisons.iter().map(|c| c.verdict).collect();
+            let mut all = vec![];
+            numbers(&serde_json::to_value(&result.comparisons)?, &mut all);
+            Ok((verdicts, all))
+        };
+        let (verdicts, ours) = run(&expression, noises[1], panels[1])?;
+        let (expected, theirs) = run(&built_in, noises[0], panels[0])?;
+        assert_eq!(verdicts, expected, "{expression}");
+        assert_eq!(ours.len(), theirs.len(), "{expression}");
+        for (a, b) in ours.iter().zip(&theirs) {
+            // Rounding errors of 1e-16 a step, divided by differences of processes of some 1e-3.
+            assert!(
+                (a - b).abs() <= 1e-7 * (1.0 + a.abs()),
+                "{expression}: {a:e}, {b:e}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// File, line, column and caret: where the mistake stands in the file.
+#[test]
+fn scenario_mistakes_are_named() {
+    let xy = |keys: &str| format!("[landscape.expression]\nparameters = [\"x\", \"y\"]\n{keys}");
+    let panel = "[\"x[1]\"]";
+    let good = "loss = \"(x*y - 1)^2\"";
+    let sampled = |keys: &str| {
+        xy(&format!(
+            "sample_residual = \"x*bmi + y - progression\"\n{keys}"
+        ))
+    };
+    let factor = |rows: &str| format!("[noise.gaussian]\nfactor = {{ expression = {rows} }}");
+    let cases = [
+        (
+            xy("loss = \"(x*z - 1)^2\""),
+            GAUSSIAN.to_string(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:5:12: `landscape.expression.loss`: unknown name `z`. Names here: x, y, e, pi\n  |\n5 | loss = \"(x*z - 1)^2\"\n  |            ^",
+        ),
+        (
+            xy("residuals = [\"x - 1\", \"relu(y)\"]"),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:5:24: `landscape.expression.residuals[2]`: `relu` is not smooth, and the theorems need derivatives; write `softplus(x)`\n  |\n5 | residuals = [\"x - 1\", \"relu(y)\"]\n  |                        ^^^^",
+        ),
+        (
+            xy("loss = \"\"\"\nx^2 +\n  y^\"\"\""),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:7:5: `landscape.expression.loss`: the expression ends here",
+        ),
+        (
+            xy("loss = \"x \\u002B z\""),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:5:1: `landscape.expression.loss`: unknown name `z`. Names here: x, y, e, pi\n  |\n1 | x + z\n  |     ^",
+        ),
+        (
+            xy("constants = { a = nan }\nloss = \"x\""),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "`landscape.expression.constants.a`: is NaN, but must be a finite number",
+        ),
+        (
+            xy("constants = { x = 1.0 }\nloss = \"x\""),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "`landscape.expression.constants.x`: `x` is declared twice",
+        ),
+        (
+            xy("loss = \"x\"\nresiduals = [\"x\"]"),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:3:12: `landscape.expression`: needs exactly one of `loss`, `residuals`, `sample_loss` and `sample_residual`",
+        ),
+        (
+            xy(""),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "needs exactly one of",
+        ),
+        (
+            xy("residuals = []"),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:5:1: `landscape.expression.residuals`: is empty; write at least one residual",
+        ),
+        (
+            xy("los = \"x\""),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "unknown key `los`; did you mean `loss`?",
+        ),
+        (
+            "[landscape.expression]\nparameters = []\nloss = \"1\"".into(),
+            GAUSSIAN.into(),
+            "[]",
+            panel,
+            "t.toml:4:1: `landscape.expression.parameters`: is empty; write [\"x\", \"y\"] or [\"w[1..20]\"]",
+        ),
+        (
+            "[landscape.expression]\nparameters = [\"x\", \"sin\"]\nloss = \"x\"".into(),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:4:21: `landscape.expression.parameters[2]`: `sin` is a function; take another name\n  |\n4 | parameters = [\"x\", \"sin\"]\n  |                     ^^^",
+        ),
+        (
+            xy("loss = \"log(x) + y\""),
+            GAUSSIAN.into(),
+            "[0.0, 1.0]",
+            panel,
+            "`start.x0`: has loss -inf, but the loss must be finite where the paths start",
+        ),
+        (
+            xy("loss = \"log(x) + y\""),
+            GAUSSIAN.into(),
+            "[-1.0, 1.0]",
+            panel,
+            "`start.x0`: has loss NaN, but the loss must be finite where the paths start",
+        ),
+        (
+            xy("loss = \"sqrt(x) + y\""),
+            GAUSSIAN.into(),
+            "[0.0, 1.0]",
+            panel,
+            "`start.x0`: has ∂L/∂x[1] = inf, but the gradient must be finite where the paths start",
+        ),
+        (
+            xy(good),
+            LABEL.into(),
+            "[1.0, 1.0]",
+            panel,
+            "`noise.label`: needs a landscape that averages squared losses",
+        ),
+        (
+            xy(good),
+            BATCH.into(),
+            "[1.0, 1.0]",
+            panel,
+            "`noise.minibatch.size`: needs a landscape that averages over samples",
+        ),
+        (
+            xy("loss = \"x\"\nfile = \"data/diabetes.csv\""),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            panel,
+            "`landscape.expression.file`: is for losses over the rows of a file: write `sample_loss` or `sample_residual`",
+        ),
+        (
+            sampled(""),
+            BATCH.into(),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:5:1: `landscape.expression.sample_residual`: needs `file`, a CSV file with a header, and `columns`",
+        ),
+        (
+            sampled("file = \"data/none.csv\"\ncolumns = [\"bmi\", \"progression\"]"),
+            BATCH.into(),
+            "[1.0, 1.0]",
+            panel,
+            "data/none.csv: cannot be read",
+        ),
+        (
+            sampled("file = \"data/diabetes.csv\"\ncolumns = [\"bmj\", \"progression\"]"),
+            BATCH.into(),
+            "[1.0, 1.0]",
+            panel,
+            "unknown name `bmi`; did you mean `bmj`?",
+        ),
+        (
+            xy(
+                "sample_residual = \"x*bmj + y\"\nfile = \"data/diabetes.csv\"\ncolumns = [\"bmj\"]",
+            ),
+            BATCH.into(),
+            "[1.0, 1.0]",
+            panel,
+            "no column `bmj`; did you mean `bmi`?",
+        ),
+        (
+            sampled("file = \"data/diabetes.csv\"\ncolumns = [\"bmi\", \"x\"]"),
+            BATCH.into(),
+            "[1.0, 1.0]",
+            panel,
+            "`landscape.expression.columns[2]`: `x` is declared twice",
+        ),
+        (
+            sampled("file = \"data/diabetes.csv\"\ncolumns = []"),
+            BATCH.into(),
+            "[1.0, 1.0]",
+            panel,
+            "`landscape.expression.columns`: is empty; name at least one column",
+        ),
+        (
+            xy(good),
+            factor("[[\"x\"]]"),
+            "[1.0, 1.0]",
+            panel,
+            "`noise.gaussian.factor.expression`: has 1 rows, but must have 2, one for each parameter, with at least one entry",
+        ),
+        (
+            xy(good),
+            factor("[[\"x\"], [\"1\", \"2\"]]"),
+            "[1.0, 1.0]",
+            panel,
+            "`noise.gaussian.factor.expression[2]`: has 2 entries, but row 1 has 1",
+        ),
+        (
+            xy(good),
+            factor("[[\"x\", \"0\"], [\"1\", \"x/0\"]]"),
+            "[1.0, 1.0]",
+            panel,
+            "t.toml:7:47: `noise.gaussian.factor.expression[2][2]`: division by zero",
+        ),
+        (
+            xy(good),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            "[\"x[1]\", \"sin(x) + yy\"]",
+            "t.toml:17:32: `run.functions[2]`: unknown name `yy`; did you mean `y`? Names here: x, y, e, pi; by name: norm2, loss, trace_hessian, recovery\n   |\n17 | functions = [\"x[1]\", \"sin(x) + yy\"]\n   |                                ^^",
+        ),
+        (
+            "[landscape.hyperbola]".into(),
+            GAUSSIAN.into(),
+            "[1.0, 1.0]",
+            "[\"sin(x[3])\"]",
+            "`run.functions[1]`: `x` has 2 entries, x[1] to x[2]",
+        ),
+    ];
+    let mut wrong = vec![];
+    for (landscape, noise, x0, functions, expected) in cases {
+        let text = text(&landscape, &noise, x0, functions);
+        let message = read(&text, &Overrides::default()).err();
+        let message = message.unwrap_or_else(|| "accepted".into());
+        if !message.contains(expected) {
+            wrong.push(format!("{message}\n  should contain\n{expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    let overrides = Overrides {
+        assignments: vec!["landscape.expression.loss=\"x*(y\"".into()],
+        seed: None,
+    };
+    let message = read(&text(&xy(good), GAUSSIAN, "[1.0, 1.0]", panel), &overrides).err();
+    let message = message.unwrap_or_default();
+    assert!(
+        message.contains(
+            "t.toml (with --set):5:11: `landscape.expression.loss`: this bracket is not closed"
+        ),
+        "{message}"
+    );
+}
+
+/// Written test functions run beside named ones, under their own text.
+#[test]
+fn written_test_functions() -> Outcome {
+    let functions = "[\"x\", \"exp(-norm2(w))\", \"loss\"]";
+    let landscape = "[landscape.expression]\nparameters = [\"x\", \"w[1..3]\"]\nloss = \"0.5*x^2 + 0.5*norm2(w)\"";
+    let scenario = read(
+        &text(landscape, GAUSSIAN, "[1.0, 0.0, 1.0, -1.0]", functions),
+        &Overrides::default(),
+    )?;
+    let result = scenario.execute(&Control::default(), &|_| {})?;
+    assert_eq!(result.functions, ["x", "exp(-norm2(w))", "loss"]);
+    Ok(())
 }

@@ -11,9 +11,6 @@ use crate::real::{Lanes, Real};
 /// Nodes up to which all second and third derivatives are written out; beyond, they are products with vectors.
 const MOST_WRITTEN: usize = 20_000;
 
-/// Groups of eight paths to an instruction in the step loop.
-const GROUPS: usize = 4;
-
 /// f(x, z) of d parameters x and q data columns z, with ∂f/∂x, ∂²f/∂x² and ∂²(∇f)\[M\], exact, by symbolic reverse
 /// differentiation.
 ///
@@ -228,37 +225,38 @@ impl Function {
         m: &mut [Lanes],
     ) -> bool {
         match self.gradient.registers() {
-            0..=8 => self.descend_on::<8>(step, noise, x, m),
-            9..=64 => self.descend_on::<64>(step, noise, x, m),
-            65..=256 => self.descend_on::<256>(step, noise, x, m),
+            0..=4 => self.descend_on::<4, 8>(step, noise, x, m),
+            5..=8 => self.descend_on::<8, 8>(step, noise, x, m),
+            9..=16 => self.descend_on::<16, 4>(step, noise, x, m),
+            17..=32 => self.descend_on::<32, 4>(step, noise, x, m),
+            33..=64 => self.descend_on::<64, 4>(step, noise, x, m),
+            65..=256 => self.descend_on::<256, 2>(step, noise, x, m),
             _ => return false,
         }
         true
     }
 
-    fn descend_on<const N: usize>(
+    /// `G` groups to an instruction on `N` registers: together they stay in the first-level cache.
+    fn descend_on<const N: usize, const G: usize>(
         &self,
         step: Coefficients,
         noise: &[Lanes],
         x: &mut [Lanes],
         m: &mut [Lanes],
     ) {
-        let whole = x.len() - x.len() % (GROUPS * self.dimension);
+        let whole = x.len() - x.len() % (G * self.dimension);
         let split = whole.min(m.len());
         let (x, x_rest) = x.split_at_mut(whole);
         let (m, m_rest) = m.split_at_mut(split);
         let (noise, noise_rest) = noise.split_at(whole);
         if !x.is_empty() {
-            let mut registers = [[Lanes::ZERO; GROUPS]; N];
-            self.descend_by::<GROUPS>(&mut registers, step, noise, x, m);
+            self.descend_by(&mut [[Lanes::ZERO; G]; N], step, noise, x, m);
         }
         if !x_rest.is_empty() {
-            let mut registers = [[Lanes::ZERO; 1]; N];
-            self.descend_by::<1>(&mut registers, step, noise_rest, x_rest, m_rest);
+            self.descend_by(&mut [[Lanes::ZERO; 1]; N], step, noise_rest, x_rest, m_rest);
         }
     }
 
-    #[inline(always)]
     fn descend_by<const G: usize>(
         &self,
         registers: &mut [[Lanes; G]],
@@ -267,22 +265,50 @@ impl Function {
         x: &mut [Lanes],
         m: &mut [Lanes],
     ) {
+        let part = G * self.dimension;
+        if m.is_empty() {
+            for (x, noise) in x.chunks_exact_mut(part).zip(noise.chunks_exact(part)) {
+                self.descend_groups::<G, false>(registers, step, noise, x, &mut []);
+            }
+        } else {
+            let parts = x.chunks_exact_mut(part).zip(m.chunks_exact_mut(part));
+            for ((x, m), noise) in parts.zip(noise.chunks_exact(part)) {
+                self.descend_groups::<G, true>(registers, step, noise, x, m);
+            }
+        }
+    }
+
+    /// The operations of [`Coefficients::apply`], in its order.
+    #[inline(always)]
+    fn descend_groups<const G: usize, const MEMORY: bool>(
+        &self,
+        registers: &mut [[Lanes; G]],
+        step: Coefficients,
+        noise: &[Lanes],
+        x: &mut [Lanes],
+        m: &mut [Lanes],
+    ) {
         let d = self.dimension;
-        for start in (0..x.len()).step_by(G * d) {
-            let part = start..start + G * d;
-            let (x, noise) = (&mut x[part.clone()], &noise[part.clone()]);
-            let m = if m.is_empty() { &mut [] } else { &mut m[part] };
-            self.gradient.run(registers, |i, j| x[j * d + i]);
-            for (i, place) in self.gradient.outputs().iter().enumerate() {
-                let g = match *place {
-                    Output::Register(r) => registers[r as usize],
-                    Output::Constant(c) => [Lanes::splat(c); G],
-                };
-                for (j, g) in g.into_iter().enumerate() {
-                    let k = j * d + i;
-                    let g = [g + noise[k]];
-                    let m = if m.is_empty() { &mut [] } else { &mut m[k..=k] };
-                    step.apply(&g, &mut x[k..=k], m);
+        let rate = Lanes::splat(-step.rate);
+        let (decay, gain) = (Lanes::splat(step.decay), Lanes::splat(step.gain));
+        self.gradient.run(registers, |i, j| x[j * d + i]);
+        for (i, place) in self.gradient.outputs().iter().enumerate() {
+            let constant;
+            let entries = match *place {
+                Output::Register(r) => &registers[r as usize],
+                Output::Constant(c) => {
+                    constant = [Lanes::splat(c); G];
+                    &constant
+                }
+            };
+            for (j, &entry) in entries.iter().enumerate() {
+                let k = j * d + i;
+                let g = entry + noise[k];
+                if MEMORY {
+                    m[k] = decay.mul_add(m[k], gain * g);
+                    x[k] = rate.mul_add(m[k], x[k]);
+                } else {
+                    x[k] = rate.mul_add(g, x[k]);
                 }
             }
         }

@@ -99,7 +99,9 @@ impl Tape {
         input: impl Fn(usize, usize) -> R,
     ) {
         for &(from, to) in &self.loads {
-            registers[to as usize] = std::array::from_fn(|j| input(from as usize, j));
+            for (j, register) in registers[to as usize].iter_mut().enumerate() {
+                *register = input(from as usize, j);
+            }
         }
         interpret(&self.code, registers);
     }
@@ -149,12 +151,14 @@ impl Tape {
 #[inline(never)]
 fn interpret<R: Real, const G: usize>(code: &[Instruction], r: &mut [[R; G]]) {
     use Instruction::*;
-    // Operands are read before the result is written: it may take the place of one.
+    // The result may take the place of an operand: set by set, that is read before.
     macro_rules! set {
-        ($to:expr, |$j:ident| $value:expr) => {{
-            let result: [R; G] = std::array::from_fn(|$j| $value);
-            r[$to as usize] = result;
-        }};
+        ($to:expr, |$j:ident| $value:expr) => {
+            for $j in 0..G {
+                let result = $value;
+                r[$to as usize][$j] = result;
+            }
+        };
     }
     macro_rules! at {
         ($from:expr, $j:expr) => {

@@ -216,7 +216,12 @@ fn parse_functions(
     let d = landscape.dimension();
     let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
         let key = format!("{key}[{}]", i + 1);
-        let f = TestFunction::parse(name, scope).or_else(|e| bad_expression(&key, e))?;
+        let f = TestFunction::parse(name, scope).or_else(|mut e| {
+            if e.message.starts_with("unknown name") {
+                e.message += "; by name: norm2, loss, trace_hessian, recovery";
+            }
+            bad_expression(&key, e)
+        })?;
         match f.last_coordinate() {
             Some(c) if c >= d => problem(
                 key,
