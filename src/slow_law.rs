@@ -16,6 +16,17 @@ pub enum SlowNoise {
     Other,
 }
 
+impl SlowNoise {
+    /// The same noise with its covariance times `factor` ≥ 0.
+    pub fn scaled(self, factor: f64) -> SlowNoise {
+        match self {
+            SlowNoise::Isotropic(s) => SlowNoise::Isotropic(factor * s),
+            SlowNoise::Hessian(c) => SlowNoise::Hessian(factor * c),
+            SlowNoise::Other => SlowNoise::Other,
+        }
+    }
+}
+
 /// The law of X_τ with X_0 = Φ(x_0), at noise scale σ = 1: see
 /// [`Landscape::slow_law`](crate::landscape::Landscape::slow_law).
 #[derive(Clone, Debug, PartialEq)]

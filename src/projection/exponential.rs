@@ -1,12 +1,13 @@
 //! An exponential Runge–Kutta step of stiff order 4 (Hochbruck and Ostermann 2005, five stages) for flows that are stiff.
 
+use super::spectrum::Spectrum;
 use nalgebra::{DMatrix, DVector};
 
 /// ẏ = −Hy + N(y), column by column, with H = V diag(μ) Vᵀ frozen: the part −Hy is integrated exactly.
 pub(super) struct Exponential {
-    /// μ, length d.
+    /// μ, length d; with fewer vectors, one for each and a zero for all other directions.
     values: DVector<f64>,
-    /// V, d × d.
+    /// V, d × d or fewer columns.
     vectors: DMatrix<f64>,
     /// Steps since the Hessian was renewed.
     pub(super) age: usize,
@@ -44,6 +45,60 @@ impl Exponential {
         }
     }
 
+    /// H = JJᵀ/n for a d × n matrix J, n < d: O(dn²).
+    pub(super) fn of_factor(j: &DMatrix<f64>) -> Exponential {
+        let spectrum = Spectrum::of_factor(j);
+        // Fainter ones decay in no step that is made, and their vectors are not accurate.
+        let floor = 1e-9 * spectrum.largest();
+        let count = spectrum.values.iter().take_while(|v| **v > floor).count();
+        let values = spectrum.values[..count].iter().copied();
+        Exponential {
+            values: DVector::from_iterator(count + 1, values.chain([0.0])),
+            vectors: spectrum.vectors.columns(0, count).into_owned(),
+            age: 0,
+        }
+    }
+
+    /// The largest eigenvalue.
+    pub(super) fn fastest(&self) -> f64 {
+        self.values.max()
+    }
+
+    /// The largest by the smallest eigenvalue that is not zero.
+    pub(super) fn condition(&self) -> f64 {
+        let values = self.values.iter().filter(|v| **v > 0.0);
+        self.fastest() / values.fold(f64::INFINITY, |m, v| m.min(*v))
+    }
+
+    /// The place of mode i in `values`.
+    fn place(&self, i: usize) -> usize {
+        i.min(self.values.len() - 1)
+    }
+
+    /// Vᵀf, and below it what the vectors do not span.
+    fn modes(&self, f: &DMatrix<f64>) -> DMatrix<f64> {
+        let modes = self.vectors.tr_mul(f);
+        let (m, d) = (modes.nrows(), f.nrows());
+        if self.values.len() == m {
+            return modes;
+        }
+        let mut all = DMatrix::zeros(m + d, f.ncols());
+        all.rows_mut(m, d).copy_from(&(f - &self.vectors * &modes));
+        all.rows_mut(0, m).copy_from(&modes);
+        all
+    }
+
+    /// The vector with the given modes.
+    fn vector(&self, u: &DMatrix<f64>) -> DMatrix<f64> {
+        let (d, m) = self.vectors.shape();
+        let spanned = &self.vectors * u.rows(0, m);
+        if u.nrows() == m {
+            spanned
+        } else {
+            spanned + u.rows(m, d)
+        }
+    }
+
     /// One step of length `h` from `y` with rates `f`; `rates` evaluates them. Returns the new state and the estimated error,
     /// its components in fast directions weighted by 1/(1 + hμ).
     pub(super) fn step(
@@ -53,17 +108,19 @@ impl Exponential {
         f: &DMatrix<f64>,
         mut rates: impl FnMut(&DMatrix<f64>) -> DMatrix<f64>,
     ) -> (DMatrix<f64>, DMatrix<f64>) {
-        let f0 = self.vectors.tr_mul(f);
+        let f0 = self.modes(f);
         let table = |c: f64| -> [Vec<f64>; 3] {
             let all: Vec<[f64; 3]> = self.values.iter().map(|mu| phi(-c * h * mu)).collect();
-            [0, 1, 2].map(|k| all.iter().map(|p| p[k]).collect())
+            let places = || (0..f0.nrows()).map(|i| all[self.place(i)]);
+            [0, 1, 2].map(|k| places().map(|p| p[k]).collect())
         };
         let ([p1, p2, p3], [q1, q2, q3]) = (table(0.5), table(1.0));
         let mix = |w: &dyn Fn(usize) -> f64| -> Vec<f64> { (0..f0.nrows()).map(w).collect() };
+        let values = mix(&|i| self.values[self.place(i)]);
         // N at the increment `u` (eigenbasis), minus N at the start.
         let mut excess = |u: &DMatrix<f64>| -> DMatrix<f64> {
-            let f = rates(&(y + &self.vectors * u));
-            self.vectors.tr_mul(&f) - &f0 + scaled(self.values.as_slice(), u)
+            let f = rates(&(y + self.vector(u)));
+            self.modes(&f) - &f0 + scaled(&values, u)
         };
         let half = scaled(&mix(&|i| 0.5 * h * p1[i]), &f0);
         let full = scaled(&mix(&|i| h * q1[i]), &f0);
@@ -80,9 +137,9 @@ impl Exponential {
         let middle = mix(&|i| h * (4.0 * q2[i] - 8.0 * q3[i]));
         let u = full + scaled(&mix(&|i| h * (4.0 * q3[i] - q2[i])), &d4) + scaled(&middle, &d5);
         // Filtered: what decays within the step does not reach Γ.
-        let filter = mix(&|i| middle[i] / (1.0 + h * self.values[i].max(0.0)));
+        let filter = mix(&|i| middle[i] / (1.0 + h * values[i].max(0.0)));
         let error = scaled(&filter, &(d5 - d3));
-        (y + &self.vectors * u, &self.vectors * error)
+        (y + self.vector(&u), self.vector(&error))
     }
 }
 
@@ -122,6 +179,19 @@ mod tests {
         for k in 0..3 {
             assert!((a[k] - b[k]).abs() < 1e-14);
         }
+    }
+
+    /// H = JJᵀ/n by its factor: the same step as by the full matrix.
+    #[test]
+    fn low_rank_agrees_with_the_full_decomposition() {
+        let j = DMatrix::from_fn(7, 2, |i, k| ((3 * i + 5 * k) as f64).sin() * [4.0, 0.3][k]);
+        let h0 = &j * j.transpose() / 2.0;
+        let y = DMatrix::from_fn(7, 1, |i, _| (i as f64).cos());
+        let rates = |y: &DMatrix<f64>| -(&h0 * y) + y.map(|y| 0.2 * y * y);
+        let f = rates(&y);
+        let (full, error) = Exponential::new(&h0).step(0.7, &y, &f, rates);
+        let (low, low_error) = Exponential::of_factor(&j).step(0.7, &y, &f, rates);
+        assert!((full - low).amax() < 1e-13 && (error - low_error).amax() < 1e-13);
     }
 
     /// A stiff non-linear system with a known solution: order 4 uniformly in the stiffness.

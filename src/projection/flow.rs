@@ -3,6 +3,8 @@
 use super::exponential::Exponential;
 use super::landing::{Attempt, Counter, Obstacle, attempt};
 use super::runge_kutta::{ERROR, STABILITY, STAGES, combine};
+use super::spectrum::SMALL;
+use super::tangent::linearize;
 use super::{Landing, ProjectionError, Settings, Tangent};
 use crate::landscape::Landscape;
 use nalgebra::{DMatrix, DVector};
@@ -12,6 +14,9 @@ const SHARE: f64 = 0.1;
 
 /// Share of the step, and of √(tolerance · scale) squared, that an error along the flow may have.
 pub(super) const ALONG: f64 = 0.05;
+
+/// Ratio of normal eigenvalues from which exponential steps are cheaper from the start: explicit ones are about as many.
+const STIFF: f64 = 60.0;
 
 /// Steps at the limit of stability after which the flow counts as stiff, plus one for every parameter: eigenvectors cost d³.
 const PATIENCE: usize = 15;
@@ -40,6 +45,8 @@ pub(super) struct Flow<'a> {
     steepest: f64,
     last_ratio: f64,
     stiff: Stiffness,
+    /// Residuals make Jacobians, bases and landings cheap: a landing is tried at once, and stiff flows are stiff from the start.
+    eager: bool,
 }
 
 #[derive(Default)]
@@ -115,6 +122,7 @@ impl<'a> Flow<'a> {
             steepest: 0.0,
             last_ratio: 1.0,
             stiff: Stiffness::default(),
+            eager: k == 0 && d > SMALL && landscape.residuals().is_some(),
         }
     }
 
@@ -137,10 +145,23 @@ impl<'a> Flow<'a> {
         let caution = if self.y.nrows() > 24 { 0.05 } else { 0.5 };
         let mut target = caution * scale * (SHARE * tolerance / scale).powf(exponent);
         let mut guide: Option<Tangent> = None;
+        let mut worth = f64::INFINITY;
+        if self.eager {
+            // A landing in vain costs little.
+            (target, worth) = (f64::INFINITY, self.allowed());
+            self.begin_stiff();
+        }
         loop {
             if self.distance <= target {
                 let (x, g) = (self.point(), -self.rates.column(0));
-                match attempt(&mut self.counter, &x, &g, self.distance, guide.as_ref()) {
+                match attempt(
+                    &mut self.counter,
+                    &x,
+                    &g,
+                    self.distance,
+                    guide.as_ref(),
+                    worth,
+                ) {
                     Ok(landing) => match self.shortfall(&landing) {
                         excess if excess <= 1.0 => return self.finish(landing),
                         excess => {
@@ -149,13 +170,21 @@ impl<'a> Flow<'a> {
                                 * (0.7 * excess.powf(-exponent)).clamp(1e-3, 0.5)
                         }
                     },
+                    Err(Obstacle::Vain { error }) => {
+                        target = target.min(self.distance)
+                            * (0.7 * (error / worth).powf(-exponent)).clamp(0.05, 0.5);
+                    }
                     Err(obstacle) => {
                         guide = None;
                         if self.distance <= 1e-3 * self.allowed() {
                             return Err(self.surrender(obstacle));
                         }
                         // Two Hessians an attempt: fewer attempts where they are dear.
-                        let shrink = if self.y.nrows() > 24 { 0.05 } else { 0.2 };
+                        let shrink = match (self.eager, self.y.nrows() > 24) {
+                            (true, _) => 0.5,
+                            (false, true) => 0.05,
+                            (false, false) => 0.2,
+                        };
                         target = shrink * target.min(self.distance);
                     }
                 }
@@ -164,6 +193,16 @@ impl<'a> Flow<'a> {
                 return Err(self.exhausted());
             }
             self.advance()?;
+        }
+    }
+
+    /// Exponential steps from the start, if the spectrum of JJᵀ/n says that explicit ones would be many.
+    fn begin_stiff(&mut self) {
+        self.renew();
+        let basis = self.stiff.basis.take();
+        self.stiff.basis = basis.filter(|basis| basis.condition() > STIFF);
+        if let Some(basis) = &self.stiff.basis {
+            self.next = basis.fastest().recip();
         }
     }
 
@@ -187,7 +226,7 @@ impl<'a> Flow<'a> {
 
     fn surrender(&self, obstacle: Obstacle) -> ProjectionError {
         match obstacle {
-            Obstacle::TooFar => self.exhausted(),
+            Obstacle::TooFar | Obstacle::Vain { .. } => self.exhausted(),
             Obstacle::Failure(error) => error,
         }
     }
@@ -284,7 +323,7 @@ impl<'a> Flow<'a> {
     ) -> Trial {
         let (whole, slope) = (e.column(0), rates.column(0));
         let mut allowed = self.allowed();
-        if self.stiff.basis.is_some() {
+        if self.stiff.basis.is_some() && !self.eager {
             // The exponential method's estimate is that of its third-order companion: far above the error.
             allowed /= SHARE;
         }
@@ -402,13 +441,22 @@ impl<'a> Flow<'a> {
 
     fn renew(&mut self) {
         let d = self.y.nrows();
-        let h = self.counter.hessian(&self.y.as_slice()[..d]);
-        if h.iter().all(|v| v.is_finite()) {
-            self.stiff.basis = Some(Exponential::new(&h));
+        let residuals = self.counter.landscape.residuals();
+        if let Some(residuals) = residuals.filter(|_| self.eager) {
+            self.counter.hessians += 1;
+            let (_, j) = linearize(residuals, &self.point());
+            if j.iter().all(|v| v.is_finite()) {
+                self.stiff.basis = Some(Exponential::of_factor(&j));
+            }
+        } else {
+            let h = self.counter.hessian(&self.y.as_slice()[..d]);
+            if h.iter().all(|v| v.is_finite()) {
+                self.stiff.basis = Some(Exponential::new(&h));
+            }
         }
         let state = &mut self.stiff;
         // A decomposition costs as much as about d/4 steps.
-        let longest = AGE + d / 4;
+        let longest = if self.eager { AGE } else { AGE + d / 4 };
         state.patience = if self.next > 2.0 * state.length {
             AGE
         } else {

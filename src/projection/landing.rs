@@ -1,10 +1,10 @@
 //! The last part of the flow near Γ by its asymptotic expansion: Φ(x) = p + Pz + ½∂²Φ\[zzᵀ\] + O(δ³), z = x − p.
 
-use super::spectrum::Spectrum;
-use super::tangent::{Covariance, Tangent, with_gradient_norm};
+use super::spectrum::{SMALL, Spectrum};
+use super::tangent::{Covariance, Tangent, linearize, with_gradient_norm};
 use super::{ProjectionError, ROUNDING};
 use crate::landscape::Landscape;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{Cholesky, DMatrix, DVector};
 
 /// Off Γ tangent eigenvalues are not zero: the gap there only has to guide Newton's iteration.
 const GUIDING_GAP: f64 = 5.0;
@@ -38,6 +38,8 @@ pub(super) struct Attempt {
 pub(super) enum Obstacle {
     /// x is too far from Γ for the expansion.
     TooFar,
+    /// The landing would have an error of about this, more than it is worth.
+    Vain { error: f64 },
     /// If the flow rests here, this is its failure.
     Failure(ProjectionError),
 }
@@ -97,17 +99,80 @@ fn descend_normally(
     Some((first, lengths.get(1).copied().unwrap_or(0.0)))
 }
 
-/// The landing from `x` with gradient `g`; `guide` is the geometry where an earlier landing ended.
+/// The Gauss–Newton iteration p ← p − J(JᵀJ)⁻¹r(p) with J = J(x) frozen, until the residuals vanish: p and the lengths of the
+/// first two steps, which foretell the error: beyond `worth` they are all that is done. None where there are no residuals or their gradients depend on each other.
+fn solve_residuals(
+    counter: &mut Counter,
+    x: &DVector<f64>,
+    worth: f64,
+) -> Result<Option<(DVector<f64>, f64, f64)>, Obstacle> {
+    let Some(residuals) = counter.landscape.residuals() else {
+        return Ok(None);
+    };
+    counter.hessians += 1;
+    let (mut r, j) = linearize(residuals, x);
+    let Some(gram) = Cholesky::new(j.tr_mul(&j)) else {
+        return Ok(None);
+    };
+    let mut p = x.clone();
+    let (mut first, mut second, mut last) = (0.0, 0.0, f64::INFINITY);
+    for k in 0..4 * NEWTON {
+        gram.solve_mut(&mut r);
+        let step = &j * &r;
+        let length = step.norm();
+        let small = length <= 1e-11 * (1.0 + p.norm());
+        if small && length > 0.5 * last {
+            break;
+        }
+        // Written so that NaN fails.
+        if !(length <= 0.5 * last && length.is_finite()) {
+            return Err(Obstacle::TooFar);
+        }
+        match k {
+            0 => first = length,
+            1 => second = length,
+            _ => {}
+        }
+        if k == 1 && second * second > worth * first {
+            return Err(Obstacle::Vain {
+                error: second * second / first,
+            });
+        }
+        p -= step;
+        if length <= f64::EPSILON * p.norm() {
+            break;
+        }
+        residuals.residuals(p.as_slice(), r.as_mut_slice());
+        last = length;
+    }
+    Ok(Some((p, first, second)))
+}
+
+/// The landing from `x` with gradient `g`, given up early where its error would exceed `worth`; `guide` is the geometry where an earlier landing ended.
 pub(super) fn attempt(
     counter: &mut Counter,
     x: &DVector<f64>,
     g: &DVector<f64>,
     estimated_distance: f64,
     guide: Option<&Tangent>,
+    worth: f64,
 ) -> Result<Attempt, Obstacle> {
     let fail = |error| Obstacle::Failure(with_gradient_norm(error, g.norm()));
     let (mut p, mut slope) = (x.clone(), g.clone());
-    let (tangent, first, second, slant) = if let Some(guide) = guide {
+    let solved = if x.len() > SMALL {
+        solve_residuals(counter, x, worth)?
+    } else {
+        None
+    };
+    let solved = solved.and_then(|(end, first, second)| {
+        let tangent = Tangent::interpolating(counter.landscape, &end)?;
+        Some((end, tangent, first, second))
+    });
+    let (tangent, first, second, slant) = if let Some((end, tangent, first, second)) = solved {
+        counter.hessians += 1;
+        p = end;
+        (tangent, first, second, 0.0)
+    } else if let Some(guide) = guide {
         // A frame from a landing further up the flow.
         let (first, second) =
             descend_normally(counter, |g| guide.pseudo_solve(g), &mut p, &mut slope)

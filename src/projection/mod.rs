@@ -14,6 +14,10 @@
 //!    form by the Lyapunov inverse; its normal part is replaced by a last Newton iteration, so that the point is on Γ to
 //!    rounding. The remainder is estimated by ‖z‖ρ², where ρ ~ δ is the largest of three measured ratios: second to first Newton step,
 //!    ‖Pz + ½P∂²Φ\[zzᵀ\]‖/‖z‖, and tangent to normal eigenvalue at x. The flow goes on until that is small enough.
+//!
+//! For d > 24 and losses with [`Residuals`](crate::landscape::Residuals) all of it is done with Jacobians, O(dn²): p by the Gauss–Newton
+//! iteration, a landing tried before the first step and given up early where its first two iterations show that it would miss the
+//! tolerance, and for stiff flows exponential steps from the start in the basis of JJᵀ/n.
 
 mod batch;
 mod error;
@@ -121,7 +125,7 @@ pub struct Landing {
     pub steps: usize,
     /// Evaluations of ∇L, those of the landing included.
     pub gradient_evaluations: usize,
-    /// Evaluations of ∇²L.
+    /// Evaluations of ∇²L, or of all ∇fᵢ in its place ([`Residuals`](crate::landscape::Residuals)).
     pub hessian_evaluations: usize,
     /// ‖∇L(Φ(x))‖.
     pub residual: f64,

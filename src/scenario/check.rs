@@ -2,7 +2,7 @@
 
 use super::landscapes::{landscape, random_point};
 use super::locate::locate;
-use super::noises::{noise, slow_noise};
+use super::noises::noise;
 use super::raw::*;
 use super::settings::{check_alphas, run_settings};
 use super::syntax::syntax_error;
@@ -12,7 +12,7 @@ use crate::landscape::Landscape;
 use crate::oracle::*;
 use crate::projection::{Projector, Settings, Tangent, Tolerance};
 use crate::report::result::Regime;
-use crate::schedule::{Dampening, Schedule, ScheduleError, ScheduleFamily, Shape};
+use crate::schedule::{Dampening, Schedule, ScheduleError, Shape};
 use nalgebra::{DMatrix, DVector};
 use std::path::Path;
 
@@ -358,7 +358,7 @@ fn check(
         profile,
         regime: raw.regime,
         landing,
-        slow_noise: slow_noise(&raw.noise, &landscape, factor),
+        slow_noise: noise.slow_noise().scaled(factor * factor),
         settings: text.to_string(),
         oracle: Oracle { landscape, noise },
         noise_factor: factor,
@@ -659,11 +659,9 @@ fn check_schedules(scenario: &Scenario, comparisons: &[Comparison]) -> Result<()
         .any(|(_, s)| s.limit(0.0, scenario.run.horizon).is_none());
     let horizon = scenario.horizon();
     for comparison in comparisons {
-        let family = ScheduleFamily {
-            learning_rate: scenario.learning_rate.clone(),
-            momentum: scenario.momentum.clone(),
-            alpha: comparison.alpha,
-        };
+        let sides = [comparison.left, comparison.right];
+        let momentum = sides.iter().any(|p| scenario.depends_on_alpha(*p));
+        let family = scenario.family(momentum.then_some(comparison.alpha));
         for &eta in &scenario.run.etas {
             let schedule = Schedule::new(&family, eta, horizon).or_else(|e| {
                 let key = match e {

@@ -254,7 +254,7 @@ impl Scenario {
             }
             ProcessKind::Coupled => None,
             kind => {
-                let schedule = self.schedule(member.alpha, eta)?;
+                let schedule = self.schedule(member, eta)?;
                 problem
                     .moments(initial, &schedule, kind.rates(self.dampening)?, saves)
                     .ok()
@@ -273,7 +273,7 @@ impl Scenario {
             return vec![];
         };
         let constant = self
-            .schedule(left.alpha, self.run.etas[0])
+            .schedule(left, self.run.etas[0])
             .is_some_and(|s| s.constant_from(RateKind::Sgdm).is_some());
         let mut etas = self.run.etas.clone();
         while constant

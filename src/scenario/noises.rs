@@ -4,7 +4,6 @@ use super::check::{MOST, Problem, matrix, problem, require, vector};
 use super::raw::*;
 use crate::landscape::Landscape;
 use crate::oracle::*;
-use crate::slow_law::SlowNoise;
 use std::sync::Arc;
 
 /// Parameters of a landscape with minibatch noise, whose covariance is d × d for every path.
@@ -82,24 +81,6 @@ pub(super) fn noise(
         }
         RawNoise::Minibatch { size } => Arc::new(batch("noise.minibatch.size", *size)?),
     })
-}
-
-/// What is known of Σ on Γ, for closed forms of the slow SDE.
-pub(super) fn slow_noise(raw: &RawNoise, landscape: &Arc<dyn Landscape>, scale: f64) -> SlowNoise {
-    let isotropic = |factor: &RawFactor| match factor {
-        RawFactor::Isotropic(s) => SlowNoise::Isotropic((s * scale).powi(2)),
-        _ => SlowNoise::Other,
-    };
-    match raw {
-        RawNoise::Gaussian { factor }
-        | RawNoise::Rademacher { factor }
-        | RawNoise::Student { factor, .. } => isotropic(factor),
-        RawNoise::Label { deviation, .. } => match landscape.finite_sum() {
-            Some(sum) => SlowNoise::Hessian((deviation * scale).powi(2) / sum.samples() as f64),
-            None => SlowNoise::Other,
-        },
-        RawNoise::Minibatch { .. } => SlowNoise::Other,
-    }
 }
 
 fn factor_noise(

@@ -78,7 +78,10 @@ impl Scenario {
             } else {
                 ((sampled as f64 * factor) as u64).min(self.run.max_paths)
             };
-            systems.iter_mut().for_each(|s| s.focus(&undecided));
+            // Laws are compared over the same paths: in Regime II everything runs on.
+            if self.regime == Regime::Fast {
+                systems.iter_mut().for_each(|s| s.focus(&undecided));
+            }
             let work: u64 = systems.iter().map(|s| s.ensemble.work_per_path()).sum();
             more(work.saturating_mul(target - sampled));
         };

@@ -25,6 +25,9 @@ const CLOUD_PATHS: u64 = 256;
 const CLOUD_FRAMES: u64 = 48;
 const TRACE_STEPS: f64 = 200.0;
 
+/// Steps of a schedule over which the variation of Assumption 5.4 is summed up.
+const MOST_VARIED: u64 = 20_000_000;
+
 /// Probabilities of the quantile bands.
 const PROBABILITIES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
@@ -240,7 +243,12 @@ impl Scenario {
                 probabilities: PROBABILITIES.to_vec(),
                 values: PROBABILITIES.iter().map(|&p| band(p)).collect(),
             });
-            for &save in &shown {
+            // The law of a prescribed curve is a point: there is no density to draw.
+            let random = !matches!(
+                system.ensemble.processes[local],
+                Dynamics::Prescribed { .. }
+            );
+            for &save in shown.iter().filter(|_| random) {
                 let (origin, width, counts) = at(save).bins();
                 histograms.push(Histogram {
                     function: h,
@@ -306,19 +314,50 @@ impl Scenario {
         Some(ContourGrid { x, y, values })
     }
 
+    /// What Assumptions 5.3 and 5.4 come to at the ends of the ladder.
+    fn slow_assumptions(&self, member: Member) -> String {
+        let timed = self.learning_rate.limit(0.0, self.run.horizon).is_some();
+        let etas = [self.run.etas.first(), self.run.etas.last()];
+        let variation = |eta: &f64| {
+            let schedule = self.schedule(member, *eta)?;
+            let steps = schedule.steps().0;
+            (steps <= MOST_VARIED).then(|| (*eta, schedule.variation().constant))
+        };
+        let constants: Vec<String> = etas
+            .into_iter()
+            .flatten()
+            .filter_map(variation)
+            .map(|(eta, q)| format!("{q:.3} at η = {eta}"))
+            .collect();
+        format!(
+            "Assumptions at α = {}: 5.3 {}; 5.4 holds with Q = {}.",
+            member.alpha,
+            match timed {
+                true => "holds, since η_k = η λ at slow time kη²",
+                false => "fails, since η_k is not a function of slow time",
+            },
+            constants.join(" and ")
+        )
+    }
+
     fn notes(&self, members: &[Member], totals: &[Accumulator], systems: &[System]) -> Vec<String> {
         let mut notes = vec![];
-        let mut alphas: Vec<f64> = members
+        // One member for each momentum index.
+        let mut families: Vec<Member> = members
             .iter()
             .filter(|m| m.kind.rates(self.dampening).is_some() && self.depends_on_alpha(m.kind))
-            .map(|m| m.alpha)
+            .copied()
             .collect();
-        alphas.sort_by(f64::total_cmp);
-        alphas.dedup();
-        for alpha in alphas {
-            let Some(schedule) = self.schedule(alpha, self.run.etas[0]) else {
+        families.sort_by(|a, b| a.alpha.total_cmp(&b.alpha));
+        families.dedup_by_key(|m| m.alpha);
+        for member in families {
+            let Some(schedule) = self.schedule(member, self.run.etas[0]) else {
                 continue;
             };
+            let alpha = member.alpha;
+            if self.regime == Regime::Slow {
+                notes.push(self.slow_assumptions(member));
+            }
             let c = schedule.constants();
             notes.push(format!(
                 "Schedule family at α = {alpha} (Def. 4.1): 0 ≤ η_k ≤ {}·η and {}·η^α ≤ 1 − β_k ≤ {}·η^α.",

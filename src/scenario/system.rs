@@ -6,7 +6,7 @@ use crate::ensemble::{Dynamics, Ensemble, PathPlan, Plan, SlowGrid, SlowRegime};
 use crate::projection::{Settings, Tolerance};
 use crate::random::StreamKey;
 use crate::report::result::{Process, Regime};
-use crate::schedule::{RateKind, Schedule, ScheduleFamily};
+use crate::schedule::{RateKind, Schedule, ScheduleFamily, Shape};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::sync::Arc;
@@ -118,15 +118,21 @@ impl Scenario {
         }
     }
 
-    /// η_k and β_k at scale η.
-    pub(super) fn schedule(&self, alpha: f64, eta: f64) -> Option<Arc<Schedule>> {
-        let family = ScheduleFamily {
+    /// The family of schedules at α; without α, for processes that have no momentum, 1 − β_k = 1.
+    pub(super) fn family(&self, alpha: Option<f64>) -> ScheduleFamily {
+        let none = || Shape::Constant(1.0);
+        ScheduleFamily {
             learning_rate: self.learning_rate.clone(),
-            momentum: self.momentum.clone(),
-            alpha,
-        };
+            momentum: alpha.map_or_else(none, |_| self.momentum.clone()),
+            alpha: alpha.unwrap_or(0.0),
+        }
+    }
+
+    /// η_k and β_k of a process at scale η.
+    pub(super) fn schedule(&self, member: Member, eta: f64) -> Option<Arc<Schedule>> {
+        let alpha = self.depends_on_alpha(member.kind).then_some(member.alpha);
         // The scenario was checked: the schedules of its ladder exist.
-        Schedule::new(&family, eta, self.horizon())
+        Schedule::new(&self.family(alpha), eta, self.horizon())
             .ok()
             .map(Arc::new)
     }
@@ -213,7 +219,7 @@ impl Scenario {
         let mut processes = vec![None; members.len()];
         let mut dynamics = vec![];
         for (index, member) in members.iter().enumerate() {
-            let schedule = self.schedule(member.alpha, eta)?;
+            let schedule = self.schedule(*member, eta)?;
             let process = match member.kind {
                 ProcessKind::Sde if cell >= self.run.sde_etas => continue,
                 ProcessKind::ClosedForm => continue,

@@ -1,9 +1,10 @@
 //! Every failure of Φ, with its text.
 
 use crate::losses::*;
+use nalgebra::DMatrix;
 use nalgebra::DVector;
 use slowsde::landscape::{DoubleWell, Formula, Hyperbola, Landscape, Quadratic};
-use slowsde::projection::{ProjectionError, Projector, Settings, Tangent};
+use slowsde::projection::{Outcome, ProjectionError, Projector, Settings, Tangent};
 use slowsde::real::Real;
 use slowsde::region::Region;
 
@@ -155,4 +156,54 @@ fn starts_without_curvature_along_the_gradient_land() {
             );
         }
     }
+}
+
+/// Directions of another length than the start.
+#[test]
+fn wrong_directions() {
+    let error = Projector::new(&Hyperbola, Settings::default())
+        .derivative(&vector(&[1.0, 2.0]), &DMatrix::zeros(3, 1))
+        .expect_err("three rows in two dimensions");
+    assert_eq!(
+        error,
+        ProjectionError::Length {
+            expected: 2,
+            found: 3
+        }
+    );
+    assert_eq!(error.outcome(), Outcome::NotFinite);
+}
+
+/// Every kind has its code.
+#[test]
+fn outcomes() {
+    let lost = failure(&Hyperbola, Settings::default(), &[f64::NAN, 1.0]);
+    assert_eq!(lost.outcome(), Outcome::NotFinite);
+    let slide = Quadratic::from_spectrum(&[1.0, -1.0]).expect("valid");
+    let error = failure(&slide, Settings::default(), &[1.0, 1.0]);
+    assert_eq!(error.outcome(), Outcome::Diverged);
+    let short = Settings {
+        max_steps: 5,
+        ..Settings::default()
+    };
+    let error = failure(&Hyperbola, short, &[3.0, 0.1]);
+    assert_eq!(error.outcome(), Outcome::DidNotConverge);
+    let ball = Settings {
+        region: Some(Region::Box {
+            lower: vec![0.0, 0.0],
+            upper: vec![2.0, 0.6],
+        }),
+        ..Settings::default()
+    };
+    let error = failure(&Hyperbola, ball, &[1.0, 0.5]);
+    assert_eq!(error.outcome(), Outcome::LeftRegion);
+    let error = failure(&Hyperbola, Settings::default(), &[1.0, -1.0]);
+    assert_eq!(error.outcome(), Outcome::Saddle);
+    let well = DoubleWell::new(2, 1.0).expect("valid");
+    let error = failure(&well, Settings::default(), &[0.3, 1.0]);
+    assert_eq!(error.outcome(), Outcome::IsolatedMinimum);
+    let spectrum: Vec<f64> = (0..14).map(|i| 10f64.powi(-i)).collect();
+    let steady = Quadratic::from_spectrum(&spectrum).expect("valid");
+    let error = failure(&steady, Settings::default(), &[0.0; 14]);
+    assert_eq!(error.outcome(), Outcome::NoGap);
 }

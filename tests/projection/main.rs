@@ -8,8 +8,8 @@ mod losses;
 use contract::{check_derivatives, check_map, phi, tight};
 use losses::*;
 use nalgebra::{DMatrix, DVector};
-use slowsde::landscape::{Hyperbola, Landscape};
-use slowsde::projection::{Covariance, Projector, Settings, Tangent};
+use slowsde::landscape::{self, Hyperbola, Landscape};
+use slowsde::projection::{Covariance, Projector, Settings, Tangent, Tolerance};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 /// Name, loss, Φ, starts.
@@ -237,5 +237,119 @@ fn slow_coefficients_of_the_valley() -> Outcome {
     assert!((slow.drift[0] + 4.0 * 9.0 / 4.0 * 2.0 * 0.5 * 0.8).abs() < 1e-13);
     assert!(slow.drift[1].abs() < 1e-13);
     assert!((slow.diffusion[(0, 0)] - 2.0).abs() < 1e-13 && slow.diffusion[(1, 1)].abs() < 1e-13);
+    Ok(())
+}
+
+/// Every landscape with a manifold of minimizers; above 24 parameters by Jacobians where there are residuals.
+#[test]
+fn every_landscape_keeps_the_contract() -> Outcome {
+    let wave = |d: usize, center: f64, size: f64| {
+        let at = move |k: usize| {
+            DVector::from_fn(d, |i, _| {
+                center + size * (1.3 + (i * i + 5 * k) as f64 * 0.7).sin()
+            })
+        };
+        vec![at(0), at(1)]
+    };
+    let steep = |steepness| landscape::Valley::new(steepness);
+    let inputs = |n: usize, q: usize| {
+        DMatrix::from_fn(n, q, |i, j| (1.0 + 1.7 * i as f64 + 2.9 * j as f64).sin())
+    };
+    let targets = |n: usize| (0..n).map(|i| (1.1 * i as f64).cos()).collect::<Vec<_>>();
+    let tanh = landscape::Activation::Tanh;
+    let small_net = landscape::TwoLayerNetwork::new(&inputs(3, 2), targets(3), 3, tanh)?;
+    let large_net = landscape::TwoLayerNetwork::new(&inputs(5, 2), targets(5), 8, tanh)?;
+    let random = |net: &landscape::TwoLayerNetwork| {
+        vec![DVector::from_vec(net.model().random_parameters(1.0, 3))]
+    };
+    let nets = [random(&small_net), random(&large_net)];
+    let gaussian = landscape::DesignLaw::Gaussian;
+    let diagonal = |p, n| landscape::DiagonalNetwork::sparse(p, n, 1, gaussian, 8);
+    let (narrow, wide) = (diagonal(5, 3)?.0, diagonal(14, 4)?.0);
+    let factor_matrix = DMatrix::from_row_slice(3, 2, &[1.0, 0.2, -0.3, 0.9, 0.5, -0.4]);
+    let near = DVector::from_column_slice(factor_matrix.transpose().as_slice());
+    let factorization = landscape::MatrixFactorization::new(&factor_matrix)?;
+    let (sensing, _) = landscape::MatrixSensing::gaussian(4, 2, 2, 4, 3)?;
+    let (large_sensing, _) = landscape::MatrixSensing::gaussian(13, 2, 2, 5, 3)?;
+    let exponential = steep(landscape::Steepness::Exponential { kappa: 0.5 })?;
+    let quadratic = steep(landscape::Steepness::Quadratic)?;
+    let (circle, sphere) = (landscape::Sphere::new(2)?, landscape::Sphere::new(3)?);
+    let sphere10 = landscape::Sphere::new(10)?;
+    let ellipse = landscape::Ellipse::new(&[1.0, 0.6])?;
+    let ellipsoid = landscape::Ellipse::new(&[1.0, 0.6, 1.4])?;
+    let [small_start, large_start] = nets;
+    let cases: [(&str, &dyn Landscape, Vec<DVector<f64>>); 14] = [
+        ("valley, e^{κu²}", &exponential, wave(2, 0.7, 0.4)),
+        ("valley, 1 + u²", &quadratic, wave(2, 0.7, 0.4)),
+        ("circle", &circle, wave(2, 0.5, 0.4)),
+        ("sphere, d = 3", &sphere, wave(3, 0.5, 0.4)),
+        ("sphere, d = 10", &sphere10, wave(10, 0.3, 0.2)),
+        ("ellipse", &ellipse, wave(2, 0.6, 0.3)),
+        ("ellipsoid", &ellipsoid, wave(3, 0.6, 0.3)),
+        ("diagonal network, d = 10", &narrow, wave(10, 0.8, 0.3)),
+        ("diagonal network, d = 28", &wide, wave(28, 0.8, 0.3)),
+        (
+            "matrix factorization",
+            &factorization,
+            vec![near.map(|x| 1.1 * x + 0.05)],
+        ),
+        ("matrix sensing, d = 8", &sensing, wave(8, 0.5, 0.4)),
+        ("matrix sensing, d = 26", &large_sensing, wave(26, 0.3, 0.3)),
+        ("two-layer network, d = 12", &small_net, small_start),
+        ("two-layer network, d = 32", &large_net, large_start),
+    ];
+    for (name, landscape, starts) in cases {
+        let d = landscape.dimension();
+        check_map(landscape, &phi(landscape), &starts).map_err(|e| format!("{name}: {e}"))?;
+        check_derivatives(landscape, &starts, &factor(d, 2)).map_err(|e| format!("{name}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// At loose and tight tolerances, near and far, flows that are stiff and that are not: what was asked for, and an estimate that says
+/// so.
+#[test]
+fn landings_by_residuals_keep_their_tolerance() -> Outcome {
+    let law = landscape::DesignLaw::Gaussian;
+    let (network, _) = landscape::DiagonalNetwork::sparse(60, 25, 4, law, 5)?;
+    keeps_its_tolerance(&network, DVector::from_element(120, 0.5))?;
+    let inputs = DMatrix::from_fn(8, 3, |i, j| (1.0 + 1.7 * i as f64 + 2.9 * j as f64).sin());
+    let targets = (0..8).map(|i| (1.1 * i as f64).cos()).collect();
+    let tanh = landscape::Activation::Tanh;
+    let network = landscape::TwoLayerNetwork::new(&inputs, targets, 8, tanh)?;
+    let start = DVector::from_vec(network.model().random_parameters(1.0, 3));
+    keeps_its_tolerance(&network, start)
+}
+
+fn keeps_its_tolerance(landscape: &dyn Landscape, start: DVector<f64>) -> Outcome {
+    let (landing, tangent) = Projector::new(landscape, tight()).tangent(&start)?;
+    let spread = tangent.curvatures().max() / tangent.curvatures().min();
+    println!("d = {}, eigenvalues spread by {spread:.0}", start.len());
+    for distance in [0.02, 0.1, 0.5] {
+        let weights = DVector::from_fn(tangent.rank(), |i, _| (1.3 + (i * i) as f64).sin());
+        let normal = (tangent.normal() * weights).normalize();
+        let x = &landing.point + normal * distance;
+        let fine = Projector::new(landscape, tight()).land(&x)?;
+        for tolerance in [1e-3, 1e-5, 1e-7, 1e-9] {
+            let tolerance = Tolerance::both(tolerance);
+            let settings = Settings {
+                tolerance,
+                ..Settings::default()
+            };
+            let found = Projector::new(landscape, settings).land(&x)?;
+            let error = (&found.point - &fine.point).norm();
+            let allowed = tolerance.absolute * (1.0 + fine.point.norm());
+            println!(
+                "{distance}: error {error:.1e} of {allowed:.1e}, {} steps",
+                found.steps
+            );
+            assert!(error <= allowed, "{distance}, {tolerance:?}: {error:e}");
+            assert!(
+                error <= 10.0 * found.error_estimate,
+                "{distance}: {error:e}"
+            );
+            assert_eq!(found.rank, tangent.rank());
+        }
+    }
     Ok(())
 }
