@@ -97,9 +97,7 @@ pub(super) fn run_settings(
         slow_step > 0.0 && slow_step <= 10.0,
         "above 0 and at most 10: the coarse step of the slow SDE is slow_step · η",
     )?;
-    let projection_tolerance = raw
-        .projection_tolerance
-        .unwrap_or(if d <= 4 { 1e-8 } else { 1e-6 });
+    let projection_tolerance = raw.projection_tolerance.unwrap_or(1e-6);
     require(
         "run.projection_tolerance",
         projection_tolerance,
