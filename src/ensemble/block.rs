@@ -3,7 +3,7 @@
 use super::{Dynamics, Ensemble, InitialMomentum, SlowRegime, SlowScheme, has_memory};
 use crate::clocks::Steps;
 use crate::landscape::Coefficients;
-use crate::projection::{Batch, Outcome};
+use crate::projection::{Batch, Outcome, Settings};
 use crate::random::{LaneRng, Purpose};
 use crate::real::{LANES, Lanes};
 use crate::region::{all_lanes, bounded};
@@ -118,9 +118,20 @@ pub struct Block {
     slow: SlowWork,
 }
 
+/// Where states are projected onto Γ: the first path of the block, the step, the process, and whether it is for a look.
+#[derive(Clone, Copy)]
+struct Place {
+    first: u64,
+    step: u64,
+    process: usize,
+    look: bool,
+}
+
 /// Working memory of the slow processes.
 struct SlowWork {
+    /// Φ in slow steps, and at the looks.
     batch: Batch,
+    looks: Batch,
     outcomes: Vec<[Outcome; LANES]>,
     /// Sums of innovations over the current fine and coarse slow step.
     fine: Vec<Lanes>,
@@ -180,7 +191,9 @@ impl Block {
             .unwrap_or(0);
         let r = noise.brownian();
         let slow = |n: usize| vec![Lanes::ZERO; if ensemble.slow.is_some() { n } else { 0 }];
-        let settings = ensemble.slow.as_ref().map(|s| s.projection.clone());
+        let settings = |f: &dyn Fn(&SlowRegime) -> Settings| {
+            Batch::new(ensemble.slow.as_ref().map(f).unwrap_or_default())
+        };
         Block {
             groups,
             tracks,
@@ -195,7 +208,8 @@ impl Block {
             pair: vec![Lanes::ZERO; r * groups],
             sde_noise: vec![Lanes::ZERO; n],
             slow: SlowWork {
-                batch: Batch::new(settings.unwrap_or_default()),
+                batch: settings(&|s| s.step_projection(ensemble.eta)),
+                looks: settings(&|s| s.projection.clone()),
                 outcomes: vec![[Outcome::Landed; LANES]; groups],
                 fine: slow(r * groups),
                 coarse: slow(r * groups),
@@ -619,9 +633,15 @@ impl Block {
             if *scheme == SlowScheme::Nearest {
                 work.target.copy_from_slice(&x);
             }
-            self.land(ensemble, slow, first, k + 1, index, &mut x);
+            let place = Place {
+                first,
+                step: k + 1,
+                process: index,
+                look: false,
+            };
+            self.land(ensemble, slow, place, &mut x);
             if *scheme == SlowScheme::Nearest {
-                self.nearest(ensemble, slow, first, k + 1, index, &mut x);
+                self.nearest(ensemble, slow, place, &mut x);
             }
             let track = &mut self.tracks[index];
             *if coarse {
@@ -633,15 +653,7 @@ impl Block {
     }
 
     /// x ← Φ(x); paths on which this fails are taken out, and rest at Φ(x_0).
-    fn land(
-        &mut self,
-        ensemble: &Ensemble,
-        slow: &SlowRegime,
-        first: u64,
-        step: u64,
-        process: usize,
-        x: &mut [Lanes],
-    ) {
+    fn land(&mut self, ensemble: &Ensemble, slow: &SlowRegime, at: Place, x: &mut [Lanes]) {
         let d = ensemble.dimension();
         let landscape = &*ensemble.oracle.landscape;
         let rest = |alive: &[Lanes], x: &mut [Lanes]| {
@@ -652,14 +664,17 @@ impl Block {
             }
         };
         rest(&self.alive, x);
-        let tally = self
-            .slow
-            .batch
-            .project(landscape, x, &mut self.slow.outcomes);
+        let work = &mut self.slow;
+        let batch = if at.look {
+            &mut work.looks
+        } else {
+            &mut work.batch
+        };
+        let tally = batch.project(landscape, x, &mut work.outcomes);
         if tally.failed == 0 {
             return;
         }
-        let failures = &mut self.tracks[process].failures;
+        let failures = &mut self.tracks[at.process].failures;
         for (j, outcomes) in self.slow.outcomes.iter().enumerate() {
             for (lane, _) in outcomes
                 .iter()
@@ -667,7 +682,7 @@ impl Block {
                 .filter(|(_, o)| **o != Outcome::Landed)
             {
                 failures.unprojected += 1;
-                failures.record(first + (j * LANES + lane) as u64, step);
+                failures.record(at.first + (j * LANES + lane) as u64, at.step);
                 self.alive[j].as_mut_array()[lane] = 0.0;
             }
         }
@@ -676,15 +691,7 @@ impl Block {
 
     /// For the control: on entry the state plus its noise is `x` before landing — kept in the target — and x = Φ of it; on exit x
     /// is the point of Γ nearest to it, by iterating p ← Φ(p + P(target − p)).
-    fn nearest(
-        &mut self,
-        ensemble: &Ensemble,
-        slow: &SlowRegime,
-        first: u64,
-        step: u64,
-        process: usize,
-        x: &mut [Lanes],
-    ) {
+    fn nearest(&mut self, ensemble: &Ensemble, slow: &SlowRegime, at: Place, x: &mut [Lanes]) {
         let d = ensemble.dimension();
         for _ in 0..NEAREST_ITERATIONS {
             let mut farthest = 0.0f64;
@@ -702,7 +709,7 @@ impl Block {
                     *x += v;
                 }
             }
-            self.land(ensemble, slow, first, step, process, x);
+            self.land(ensemble, slow, at, x);
             if farthest < NEAREST_TOLERANCE {
                 break;
             }
@@ -731,7 +738,13 @@ impl Block {
             }
             let mut landed = std::mem::take(&mut track.landed);
             landed.copy_from_slice(&track.x);
-            self.land(ensemble, slow, first, step, index, &mut landed);
+            let place = Place {
+                first,
+                step,
+                process: index,
+                look: true,
+            };
+            self.land(ensemble, slow, place, &mut landed);
             self.tracks[index].landed = landed;
         }
     }

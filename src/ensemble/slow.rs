@@ -3,7 +3,7 @@
 //! One slow step covers many optimizer steps: W = −η Σ ξ_k, so that an increment over n steps is minus η times the sum of
 //! their innovations (theory: Sec. 5). For large η it is the other way round, and one optimizer step is bridged.
 
-use crate::projection::Settings;
+use crate::projection::{Settings, Tolerance};
 
 /// How a slow process advances by a time h from X ∈ Γ, with ΔW the increment of its Brownian path and B = Σ^{1/2}(X).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,10 +79,29 @@ pub struct SlowRegime {
     pub grid: SlowGrid,
     /// Φ(x_0): where the slow processes start.
     pub landing: Vec<f64>,
-    /// How Φ is computed.
+    /// How Φ is computed at the looks.
     pub projection: Settings,
     /// Whether observers see Φ(x_k), or x_k itself.
     pub landed: bool,
+}
+
+/// Accuracy of the drift that the slow steps must keep, in units of ‖x‖ + 1 a unit of slow time.
+const DRIFT_ACCURACY: f64 = 1e-4;
+
+impl SlowRegime {
+    /// How Φ is computed in a slow step. Its errors add up like a drift of size tolerance/h, so that the tolerance is also at most
+    /// 10⁻⁴ h.
+    pub fn step_projection(&self, eta: f64) -> Settings {
+        let most = DRIFT_ACCURACY * self.grid.step(eta);
+        let given = self.projection.tolerance;
+        Settings {
+            tolerance: Tolerance {
+                relative: given.relative.min(most).max(Tolerance::LEAST),
+                absolute: given.absolute.min(most).max(Tolerance::LEAST),
+            },
+            ..self.projection.clone()
+        }
+    }
 }
 
 #[cfg(test)]

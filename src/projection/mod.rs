@@ -64,6 +64,9 @@ impl Default for Tolerance {
 }
 
 impl Tolerance {
+    /// The smallest tolerance that arithmetic allows.
+    pub const LEAST: f64 = ROUNDING;
+
     /// 1e-11, relative and absolute: closed forms are met to 1e-10.
     pub const TIGHT: Tolerance = Tolerance::both(1e-11);
 
