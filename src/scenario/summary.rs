@@ -474,10 +474,13 @@ fn window(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     (low <= high).then_some((low, high))
 }
 
-/// Keeps the first coordinates of the first paths of a block: `positions[process][path][time]`.
+/// The first coordinates of a few paths: `positions[process][path][time]`.
+type Positions = Vec<Vec<Vec<Vec<f64>>>>;
+
+/// Keeps those of the first paths of a block.
 struct Recorder {
     paths: usize,
-    positions: Vec<Vec<Vec<Vec<f64>>>>,
+    positions: Positions,
 }
 
 impl Observer for Recorder {
@@ -511,7 +514,7 @@ impl Scenario {
         first: u64,
         count: u64,
         points: u64,
-    ) -> (Vec<f64>, Vec<Vec<Vec<Vec<f64>>>>) {
+    ) -> (Vec<f64>, Positions) {
         let mut ensemble = system.ensemble.clone();
         let steps = ensemble.save.last().map_or(0, |k| k.0);
         let mut stride = steps.div_ceil(points).max(1);
@@ -569,7 +572,7 @@ impl Scenario {
         // Figures need five digits.
         let rounded = |x: f64| (1e5 * x).round() / 1e5;
         let processes = 0..system.processes.len();
-        let positions: Vec<Vec<Vec<Vec<f64>>>> = processes
+        let positions: Positions = processes
             .map(|process| {
                 let paths = || parts.iter().flat_map(|p| &p.1[process]);
                 if paths().next().is_none() {
