@@ -627,6 +627,12 @@ impl Block {
                     }
                 }
             }
+            // Stopped paths rest on Γ: where they would have gone must not cost them their projection.
+            let stopped = &self.tracks[index].stopped;
+            for (v, &stopped) in self.sde_noise.chunks_exact_mut(d).zip(stopped) {
+                v.iter_mut()
+                    .for_each(|v| *v = stopped.select(Lanes::ZERO, *v));
+            }
             for (x, &v) in x.iter_mut().zip(&self.sde_noise) {
                 *x += v;
             }

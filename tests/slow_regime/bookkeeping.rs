@@ -380,3 +380,36 @@ fn slow_processes_rest_where_they_left() {
         assert_eq!(left, total.failures[p].exits);
     }
 }
+
+/// What would have become of a stopped path does not matter: one that rests beyond K cannot lose its projection any more, though
+/// the noise that it no longer feels would carry it out of the set in which Φ is computed.
+#[test]
+fn stopped_paths_are_not_lost() {
+    let ball = |radius: f64| Region::Ball {
+        center: vec![0.0; 2],
+        radius,
+    };
+    let mut e = hyperbola();
+    e.save = (0..=24).map(|i| slowsde::clocks::Steps(2 * i)).collect();
+    let inner = ball(2.4);
+    e.region = Some(inner.clone());
+    e.slow.as_mut().unwrap().projection.region = Some(ball(2.7));
+    for process in [2, 3] {
+        e.active = (0..4).map(|p| p == process).collect();
+        let n = 4 * e.block_paths();
+        let all = states(&e, n);
+        let mut rested = 0;
+        for path in 0..n as usize {
+            let at = |s: usize| States::of(&all.fine, process, s, path, 2);
+            let exit = (0..=24).find(|&s| all.alive[s][path] && !inner.contains(at(s)));
+            if let Some(exit) = exit {
+                rested += 1;
+                assert!(
+                    (exit..=24).all(|s| all.alive[s][path] && at(s) == at(exit)),
+                    "process {process}, path {path}"
+                );
+            }
+        }
+        assert!(rested > n / 20, "{rested} of {n}");
+    }
+}
