@@ -120,8 +120,8 @@ pub type Body<'a> = Box<dyn Fn(&mut Pen, &Frame) + Send + Sync + 'a>;
 pub struct Panel<'a> {
     /// Above the frame, on the left.
     pub title: Label,
-    /// Above the frame, in grey, the longest first. On the right of the title where the first has room in every panel of the
-    /// row, below the title otherwise.
+    /// Above the frame, in grey, the longest first. On the right of the title where the first has room in every panel,
+    /// below the title otherwise.
     pub notes: Vec<Label>,
     /// Horizontal axis.
     pub x: Axis,
@@ -175,8 +175,8 @@ pub struct Sheet<'a> {
 struct Grid {
     /// Left, top, right and bottom edge of every frame.
     frames: Vec<[f64; 4]>,
-    /// One a row: whether notes stand below titles.
-    below: Vec<bool>,
+    /// Whether notes stand below titles.
+    below: bool,
     /// Height of the sheet.
     height: f64,
 }
@@ -260,8 +260,7 @@ impl Sheet<'_> {
                 pen.text(at, &label, Type::new(LABEL_SIZE, Anchor::Start));
             }
             for (index, (panel, place)) in self.panels.iter().zip(frames).enumerate() {
-                let below = grid.below.get(index / columns).copied().unwrap_or(false);
-                self.draw_panel(pen, panel, place, (index, columns), below);
+                self.draw_panel(pen, panel, place, (index, columns), grid.below);
             }
         })?;
         Ok(Some(Figure {
@@ -316,7 +315,7 @@ impl Sheet<'_> {
         let taken = MARGIN + lefts.iter().chain(&rights).sum::<f64>();
         let frame_width = ((width - taken) / columns as f64).max(20.0);
         let mut frames = Vec::new();
-        let mut rows_below = Vec::new();
+        let below = !self.panels.iter().all(|p| p.has_room_beside(frame_width));
         let mut y = top;
         for (row, panels) in self.panels.chunks(columns).enumerate() {
             let head = if panels
@@ -327,9 +326,7 @@ impl Sheet<'_> {
             } else {
                 LABEL_SIZE + 5.0
             };
-            let below = !panels.iter().all(|p| p.has_room_beside(frame_width));
             let head = if below { head + NOTE_LINE } else { head };
-            rows_below.push(below);
             let height = self
                 .heights
                 .get(row)
@@ -366,7 +363,7 @@ impl Sheet<'_> {
         }
         Grid {
             frames,
-            below: rows_below,
+            below,
             height: y + MARGIN - 1.0,
         }
     }

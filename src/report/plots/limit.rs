@@ -164,13 +164,15 @@ fn limits_sheet<'a>(
         .italic("h");
     // One limit far from 0 must not hide the intervals of the others.
     let stretched = typical > 0.0 && range.low.abs().max(range.high.abs()) > 25.0 * typical;
-    let x = match stretched {
-        true => Axis::signed_log(range, label, 2.0 * typical),
-        false => Axis::linear(range.padded(0.06, 0.06), label, 5),
+    let axis = |wanted: usize| match stretched {
+        true => Axis::signed_log(range, label.clone(), 2.0 * typical),
+        false => Axis::linear(range.padded(0.06, 0.06), label.clone(), wanted),
     };
+    let x = axis(4);
     let factor = x.factor.as_ref();
     let factor = factor.map_or(0.0, |f| f.width(TICK_SIZE, false) + 6.0);
     let wide = longest + x.label.width(LABEL_SIZE, false) + 2.0 * factor > NARROW;
+    let x = if wide { axis(8) } else { x };
     let room = if wide { LONGEST } else { longest };
     let ticks = names.iter().enumerate();
     y.ticks = ticks

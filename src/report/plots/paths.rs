@@ -25,6 +25,9 @@ pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
         .collect()
 }
 
+/// Width against time of all but the first process on Γ.
+const NARROW: f64 = 1.5;
+
 /// One process along one path.
 #[derive(Clone, Copy)]
 struct Track<'a> {
@@ -41,7 +44,7 @@ fn stroke_in_time(regime: Regime, family: ProcessFamily, look: Look) -> Stroke {
         (Regime::Slow, 2..) => wide(look),
         (Regime::Slow, 0) => Stroke {
             width: 0.6,
-            ..stroke(regime, family, look)
+            ..stroke(regime, family, look).dashed(look.dash)
         },
         _ => stroke(regime, family, look),
     }
@@ -76,13 +79,26 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
     if regime == Regime::Slow {
         order.sort_by_key(|&index| clouds::height(result.processes[index].family));
     }
+    // Of several processes on Γ the later ones are narrower.
+    let in_time_of = |index: usize| {
+        let family = result.processes[index].family;
+        let stroke = stroke_in_time(regime, family, looks[index]);
+        let mut before = result.processes.iter().take(index);
+        match before.any(|p| clouds::height(p.family) == 2) && stroke.width > NARROW {
+            true => Stroke {
+                width: NARROW,
+                ..stroke
+            },
+            false => stroke,
+        }
+    };
     let tracks = |member: usize| -> Vec<Track<'a>> {
         let all = order.iter().filter_map(|&index| {
             let look = looks[index];
             let family = result.processes[index].family;
             Some(Track {
                 stroke: stroke(regime, family, look),
-                in_time: stroke_in_time(regime, family, look),
+                in_time: in_time_of(index),
                 look,
                 positions: paths.positions[index].get(member)?.as_slice(),
             })
@@ -109,12 +125,12 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
         .contours
         .as_ref()
         .filter(|grid| plane && contours::usable(grid));
+    let mut span = Extent::of(paths.times.iter().copied());
+    if regime == Regime::Slow && result.scenario.horizon < 1.05 * span.high {
+        span.include(result.scenario.horizon);
+    }
     let in_time = (
-        Axis::linear(
-            Extent::of(paths.times.iter().copied()).padded(0.0, 0.0),
-            time_label(regime),
-            wanted,
-        ),
+        Axis::linear(span.padded(0.0, 0.0), time_label(regime), wanted),
         Axis::linear(coordinate(0).padded(0.05, 0.05), Label::function("x[1]"), 5),
     );
     let in_plane = plane.then(|| {
@@ -144,7 +160,7 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
             let family = result.processes[index].family;
             let stroke = match plane {
                 true => stroke(regime, family, look),
-                false => stroke_in_time(regime, family, look),
+                false => in_time_of(index),
             };
             let stroke = Stroke {
                 width: stroke.width.max(0.8),

@@ -317,17 +317,15 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
     );
     let file = fs::read(folder.path().join("cloud.gif")).expect("an animation");
     assert!(file.starts_with(b"GIF89a"));
-    for figure in figures(&result).expect("figures") {
+    let all = figures(&result).expect("figures");
+    for figure in &all {
         let text = figure.caption.clone() + &figure.svg;
         assert!(figure.caption.ends_with('.'), "{}", figure.caption);
         for word in ["fast time", "guaranteed", "(1−α)/2"] {
             assert!(!text.contains(word), "{} {word}", figure.name);
         }
     }
-    let of = |name: &str| {
-        let all = figures(&result).expect("figures");
-        all.into_iter().find(|f| f.name == name).expect("a figure")
-    };
+    let of = |name: &str| all.iter().find(|f| f.name == name).expect("a figure");
     assert!(of("quantiles").svg.contains("slow time"));
     assert!(of("distances").caption.contains("same distance between"));
     assert!(of("cloud").caption.contains("raw iterates"));
