@@ -241,6 +241,7 @@ fn sheet<'a>(
         heights: vec![height_for(columns)],
         share_y: columns > 1,
         share_x: true,
+        wide: false,
     }
 }
 
