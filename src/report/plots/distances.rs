@@ -302,7 +302,7 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
     let caption = format!(
         "Distances between the two processes of each panel (left vs right) against the learning-rate scale η, each in units of its natural \
          scale, with simultaneous {} % intervals, side by side at each η: {}{}{}{}{}{}.",
-        text::trimmed(&format!("{:.1}", 100.0 * level)),
+        text::percent(level),
         kinds
             .iter()
             .map(|k| meaning(*k))

@@ -88,7 +88,7 @@ fn sheet<'a>(
             "Signed weak error at each function's worst time against ε = η^p, in units of the function's natural scale, with \
              the fitted polynomial and its limit ε → 0 (simultaneous {} % intervals); ΔE h is E h of the first process minus that \
              of the second; |limit|: the largest of all limits of a comparison{}{}.",
-            text::trimmed(&format!("{:.1}", 100.0 * level)),
+            text::percent(level),
             match comparisons.iter().any(|c| !c.distances.is_empty()) {
                 true => ", those of its distances among them",
                 false => "",
@@ -182,7 +182,7 @@ fn limits_sheet<'a>(
         })
         .collect();
     let level = rows.first().map_or(0.95, |c| c.level);
-    let percent = text::trimmed(&format!("{:.1}", 100.0 * level));
+    let percent = text::percent(level);
     Sheet {
         name,
         caption: format!(

@@ -288,6 +288,13 @@ pub fn number(value: f64) -> Label {
     }
 }
 
+/// A coverage in percent, with as many digits as tell it from 100: 95, 99.9, 99.98.
+pub fn percent(level: f64) -> String {
+    let missing = -(1.0 - level).log10();
+    let decimals = (missing.ceil() - 1.0).clamp(1.0, 9.0) as usize;
+    trimmed(&format!("{:.decimals$}", 100.0 * level))
+}
+
 /// A number with two significant digits.
 pub fn rounded(value: f64) -> Label {
     number(format!("{value:.1e}").parse().unwrap_or(value))
@@ -398,6 +405,14 @@ mod tests {
         assert_eq!(number(2.5e-7).plain(), "2.5×10^−7");
         assert_eq!(learning_rate(1.0 / 128.0).plain(), "2^−7");
         assert_eq!(learning_rate(0.1).plain(), "0.1");
+        for (level, shown) in [
+            (0.95, "95"),
+            (0.999, "99.9"),
+            (0.99978, "99.978"),
+            (1.0, "100"),
+        ] {
+            assert_eq!(percent(level), shown);
+        }
     }
 
     #[test]
