@@ -517,12 +517,16 @@ impl Scenario {
     ) -> (Vec<f64>, Positions) {
         let mut ensemble = system.ensemble.clone();
         let steps = ensemble.save.last().map_or(0, |k| k.0);
-        let mut stride = steps.div_ceil(points).max(1);
+        let mut period = 1;
         if let Some(slow) = &mut ensemble.slow {
             slow.landed = false;
-            stride = stride.next_multiple_of(slow.grid.period());
+            period = slow.grid.period();
         }
-        ensemble.save = (0..=steps / stride).map(|i| Steps(i * stride)).collect();
+        // Whole periods, from the start to the end.
+        let periods = steps / period;
+        let points = points.min(periods).max(1);
+        let at = |i: u64| Steps((2 * i * periods + points) / (2 * points) * period);
+        ensemble.save = (0..=points).map(at).collect();
         let times = ensemble
             .save
             .iter()
