@@ -42,7 +42,7 @@ pub struct BlockView<'a> {
 
 impl<'a> BlockView<'a> {
     /// State of a process, group by group; for the SDEs the finer of their two time steps. In Regime II the state of an optimizer
-    /// is Φ(x_k), unless [`SlowRegime::landed`] is off.
+    /// is Φ(x_k), unless [`SlowRegime::landed`](crate::ensemble::SlowRegime::landed) is off.
     pub fn state(&self, process: usize) -> &'a [Lanes] {
         let track = &self.tracks[process];
         if track.landed.is_empty() {
