@@ -63,6 +63,40 @@ right = "sgd"
 expect = "consistent"
 "#;
 
+/// A scenario of Regime II that takes less than a second.
+const SLOW: &str = r#"title = "A short slow run"
+claim = "Theorem 5.5"
+regime = "slow"
+
+[landscape.hyperbola]
+
+[noise.gaussian]
+factor = { isotropic = 1.0 }
+
+[start]
+x0 = { at = [2.0, 0.5] }
+
+[schedule]
+momentum = { constant = 1.0 }
+
+[run]
+horizon = 0.25
+alphas = [0.5]
+eta_max = 0.05
+etas = 3
+paths = 128
+max_paths = 128
+times = 2
+looks = 2
+functions = ["x[1]"]
+tolerance = 0.9
+
+[[compare]]
+left = "sgd"
+right = "slow_sde"
+expect = "consistent"
+"#;
+
 /// The command in a folder of its own that holds `tiny.toml`.
 struct Desk {
     folder: TempDir,
@@ -106,8 +140,13 @@ impl Desk {
 
     /// The message for `TINY` with one text replaced.
     fn mistake(&self, old: &str, new: &str) -> String {
-        assert_eq!(TINY.matches(old).count(), 1, "{old}");
-        self.file("bad.toml", &TINY.replace(old, new));
+        self.mistake_in(TINY, old, new)
+    }
+
+    /// The message for a scenario with one text replaced.
+    fn mistake_in(&self, text: &str, old: &str, new: &str) -> String {
+        assert_eq!(text.matches(old).count(), 1, "{old}");
+        self.file("bad.toml", &text.replace(old, new));
         let message = self.refusal(&["run", "bad.toml"]);
         assert_eq!(message, self.refusal(&["check", "bad.toml"]));
         message
@@ -127,7 +166,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn wrong_keys_and_types() {
     let desk = Desk::new();
     assert_snapshot!(desk.mistake("horizon", "horizn"), @"
-    error: bad.toml:17:1: unknown key `horizn`; did you mean `horizon`? Allowed: `horizon`, `alphas`, `eta_max`, `etas`, `sde_etas`, `paths`, `max_paths`, `times`, `early_times`, `substeps`, `functions`, `monitored`, `level`, `tolerance`, `negligible`, `seed`
+    error: bad.toml:17:1: unknown key `horizn`; did you mean `horizon`? Allowed: `horizon`, `alphas`, `eta_max`, `etas`, `sde_etas`, `paths`, `max_paths`, `times`, `early_times`, `substeps`, `looks`, `slow_step`, `projection_tolerance`, `functions`, `monitored`, `level`, `tolerance`, `negligible`, `seed`
        |
     17 | horizn = 1.0
        | ^
@@ -139,7 +178,7 @@ fn wrong_keys_and_types() {
        |        ^
     "#);
     assert_snapshot!(desk.mistake("right = \"sgd\"", "right = \"adam\""), @r#"
-    error: bad.toml:28:9: unknown value `adam`; allowed: `sgd`, `sgd_plain`, `sgd_gamma`, `sgdm`, `heavy_ball`, `pytorch`, `coupled`, `sde`
+    error: bad.toml:28:9: unknown value `adam`; allowed: `sgd`, `sgd_plain`, `sgd_gamma`, `sgdm`, `heavy_ball`, `pytorch`, `coupled`, `sde`, `slow_sde`, `slow_sde_euler_maruyama`, `slow_flow`, `slow_sde_without_drift`, `slow_sde_linear_rate`, `slow_sde_nearest_point`, `closed_form`
        |
     28 | right = "adam"
        |         ^
@@ -178,6 +217,66 @@ fn comparisons_that_make_no_sense() {
         .replace("right = \"sgd\"", "right = \"sde\"");
     desk.file("cycle.toml", &text);
     assert_snapshot!(desk.refusal(&["run", "cycle.toml"]), @"error: cycle.toml:28:1: `compare[1].right`: the SDE (51) needs a schedule that is a function of time, but schedule.momentum changes from step to step: leave out the comparison with `sde`, or use another shape");
+}
+
+/// Regime II: what does not exist in a regime, on a landscape or with a noise is refused where it is written.
+#[test]
+fn mistakes_in_the_slow_regime() {
+    let desk = Desk::new();
+    desk.file("slow.toml", SLOW);
+    desk.command(&["check", "slow.toml"]).assert().success();
+    let slow = |old: &str, new: &str| desk.mistake_in(SLOW, old, new);
+    let right = |name: &str| slow("\"slow_sde\"", &format!("\"{name}\""));
+    assert_snapshot!(slow("\"slow\"", "\"medium\""), @r#"
+    error: bad.toml:3:10: unknown value `medium`; allowed: `fast` or `slow`
+      |
+    3 | regime = "medium"
+      |          ^
+    "#);
+    assert_snapshot!(slow("\"slow\"", "\"fast\""), @"error: bad.toml:30:1: `compare[1].right`: is `slow_sde`, which does not run in the fast regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, sde");
+    assert_snapshot!(desk.mistake("right = \"sgd\"", "right = \"closed_form\""), @"error: bad.toml:28:1: `compare[1].right`: is `closed_form`, which does not run in the fast regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, sde");
+    assert_snapshot!(right("sde"), @"error: bad.toml:30:1: `compare[1].right`: is `sde`, which does not run in the slow regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, slow_flow, slow_sde, slow_sde_euler_maruyama, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form");
+    assert_snapshot!(right("closed_form"), @"error: bad.toml:30:1: `compare[1].right`: is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise");
+    assert_snapshot!(slow("\"sgd\"", "\"closed_form\""), @"error: bad.toml:29:1: `compare[1].left`: is `closed_form`: put the process on the left and the closed form on the right");
+    assert_snapshot!(right("slow_flow"), @"error: bad.toml:30:1: `compare[1].right`: is `slow_flow`, but the noise has a tangential part at Φ(x_0) (‖PB‖/‖B‖ = 7.1e-1, at most 1e-6 is a flow): use `slow_sde`, or label noise");
+    assert_snapshot!(slow("[schedule]", "[noise_scale]\npower = -0.5\n[schedule]"), @"error: bad.toml:14:1: `noise_scale.power`: is -0.5, but must be 0 in the slow regime: Theorem 5.5 has σ = 1");
+    assert_snapshot!(slow("[schedule]", "[schedule]\nlearning_rate = { cycle = [0.5, 1.0] }"), @"error: bad.toml:31:1: `compare[1].right`: `slow_sde` needs a learning rate that is a function of time (Assumption 5.3), but schedule.learning_rate changes from step to step");
+}
+
+/// Where there is no Φ(x_0), or nothing to be Γ.
+#[test]
+fn starts_without_a_manifold() {
+    let desk = Desk::new();
+    let start = |new: &str| desk.mistake_in(SLOW, "at = [2.0, 0.5]", new);
+    let landscape = |new: &str| desk.mistake_in(SLOW, "[landscape.hyperbola]", new);
+    // The saddle's stable manifold; the size of the gradient at its end is rounding.
+    let saddle = start("at = [1.0, -1.0]");
+    assert!(
+        saddle.starts_with("error: bad.toml:11:1: `start.x0`: is [1, -1], which has no projection Φ(x_0): the gradient flow ended at a saddle: Hessian eigenvalue -1.000e0 (largest 1.000e0) at gradient norm ")
+            && saddle.ends_with("; move the start off the saddle's stable manifold\n"),
+        "{saddle}"
+    );
+    assert_snapshot!(landscape("[landscape.double_well]\ndimension = 2"), @r#"error: bad.toml:3:1: `regime`: is "slow", but the gradient flow from start.x0 ends at an isolated minimum (all 2 Hessian eigenvalues are positive, the smallest 1.0e0): Theorem 5.5 needs a manifold of minimizers, a Hessian of rank below 2; choose another landscape, or regime = "fast""#);
+    assert_snapshot!(landscape("[landscape.quadratic]\nspectrum = [1.0, 2.0]"), @r#"error: bad.toml:3:1: `regime`: is "slow", but the gradient flow from start.x0 ends at an isolated minimum (all 2 Hessian eigenvalues are positive, the smallest 1.0e0): Theorem 5.5 needs a manifold of minimizers, a Hessian of rank below 2; choose another landscape, or regime = "fast""#);
+    // x_0 inside, Φ(x_0) outside: q = x² − y² = 0, so that Φ = (1, 1).
+    let outside = SLOW.replace("[2.0, 0.5]", "[2.0, 2.0]");
+    assert_snapshot!(desk.mistake_in(&outside, "[schedule]", "[compact_set.ball]\ncenter = [2.0, 2.0]\nradius = 1.0\n[schedule]"), @"error: bad.toml:13:2: `compact_set`: does not contain Φ(x_0) = [1, 1], where the slow SDE starts");
+    assert_snapshot!(desk.mistake("[start.x0]\nat = [1.0]", "[start]\nx0 = { at = [1.0] }\non_manifold = true"), @"error: bad.toml:12:1: `start.on_manifold`: is true, but only the slow regime has a manifold to start on");
+}
+
+/// The settings that only Regime II has.
+#[test]
+fn settings_of_the_slow_regime() {
+    let desk = Desk::new();
+    let looks = |new: &str| desk.mistake_in(SLOW, "looks = 2", new);
+    assert_snapshot!(looks("looks = 64"), @"error: bad.toml:24:1: `run.looks`: is 64, but run.times = 2 times run.looks must be less than the 100 steps at η = 0.05: use fewer looks, or smaller η");
+    assert_snapshot!(looks("looks = 65"), @"error: bad.toml:24:1: `run.looks`: is 65, but must be a whole number from 1 to 64");
+    assert_snapshot!(looks("looks = 2\nslow_step = -1"), @"error: bad.toml:25:1: `run.slow_step`: is -1, but must be above 0 and at most 10: the coarse step of the slow SDE is slow_step · η");
+    assert_snapshot!(looks("looks = 2\nprojection_tolerance = 1.0"), @"error: bad.toml:25:1: `run.projection_tolerance`: is 1, but must be from 1e-13 to 0.01");
+    assert_snapshot!(desk.mistake_in(SLOW, "[\"x[1]\"]", "[\"x[1]\", \"recovery\"]"), @"error: bad.toml:25:22: `run.functions[2]`: `recovery` needs a landscape with a planted truth: `diagonal_network` with `sparse`, or `matrix_sensing`");
+    assert_snapshot!(desk.mistake_in(SLOW, "eta_max = 0.05", "eta_max = 1.0"), @"error: bad.toml:19:1: `run.eta_max`: is 1, but must be above 0 and at most the square root of the horizon");
+    assert_snapshot!(desk.mistake_in(SLOW, "etas = 3", "etas = 24"), @"error: bad.toml:20:1: `run.etas`: is 24: the smallest η would be 5.960e-9 and take 7.0e15 steps; at most 1e9 are allowed");
+    assert_snapshot!(desk.mistake_in(SLOW, "horizon = 0.25\n", ""), @"error: bad.toml:16:2: `run.horizon`: is missing: the horizon T in slow time t = kη²");
 }
 
 #[test]
@@ -372,6 +471,26 @@ fn the_numbers_do_not_depend_on_the_threads_but_on_the_seed() {
     let one = numbers("1", "5");
     assert_eq!(one, numbers("3", "5"));
     assert_ne!(one, numbers("1", "6"));
+}
+
+/// Regime II from the file to the result, whatever the verdict: three learning rates and 128 paths need not decide.
+#[test]
+fn a_slow_scenario_runs_alike_on_any_number_of_threads() {
+    let desk = Desk::new();
+    desk.file("slow.toml", SLOW);
+    let result = |threads: &str| -> ScenarioResult {
+        desk.command(&["run", "slow.toml", "-q", "--threads", threads])
+            .assert()
+            .code(predicate::in_iter([0, 1]));
+        let text = fs::read_to_string(desk.path("output/slow/result.json")).expect("read");
+        let result = serde_json::from_str(&text).expect("result");
+        assert_eq!(serde_json::to_string(&result).expect("written"), text);
+        result
+    };
+    let (one, three) = (result("1"), result("3"));
+    assert!(!one.comparisons[0].distances.is_empty());
+    let numbers = |r: &ScenarioResult| serde_json::to_string(&r.comparisons).expect("written");
+    assert_eq!(numbers(&one), numbers(&three));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use slowsde::ensemble::Control;
+use slowsde::report::result::Regime;
 use slowsde::scenario::{Overrides, Profile, Scenario, total_work};
 use slowsde::schedule::Shape;
 use std::path::Path;
@@ -50,6 +51,66 @@ right = "sde"
 alphas = [0.25]
 expect = "consistent"
 "#;
+
+/// The same for the slow regime.
+const SLOW: &str = r#"title = "T"
+claim = "Theorem 5.5"
+regime = "slow"
+[landscape.ellipse]
+semi_axes = [1.0, 1.4]
+[noise.gaussian]
+factor = { diagonal = [1.0, 0.7] }
+[start]
+x0 = { at = [0.8, 0.7] }
+m0 = { gaussian = 0.1 }
+on_manifold = true
+[schedule]
+momentum = { step_decay = { initial = 0.8, factor = 0.5, at = [0.1, 0.2] } }
+learning_rate = { cosine = { from = 1.0, to = 0.5 } }
+[compact_set.ball]
+radius = 4.0
+[run]
+horizon = 0.25
+alphas = [0.5, 2.5]
+eta_max = 0.1
+etas = 3
+times = 2
+looks = 2
+slow_step = 0.5
+projection_tolerance = 1e-6
+functions = ["x[1]", "x[2]^2", "trace_hessian"]
+monitored = ["x[1]"]
+[[compare]]
+left = "sgdm"
+right = "slow_sde"
+expect = "consistent"
+[[compare]]
+left = "sgd"
+right = "slow_sde_nearest_point"
+expect = "refuted"
+[[compare]]
+left = "slow_sde_euler_maruyama"
+right = "slow_sde_linear_rate"
+expect = "refuted"
+"#;
+
+/// Old and new parts of the slow scenario.
+const SLOW_ALTERNATIVES: [(&str, &str); 5] = [
+    (
+        "[landscape.ellipse]\nsemi_axes = [1.0, 1.4]",
+        "[landscape.sphere]\ndimension = 2",
+    ),
+    (
+        "[landscape.ellipse]\nsemi_axes = [1.0, 1.4]",
+        "[landscape.valley]\nsteepness = { exponential = { kappa = 0.5 } }",
+    ),
+    (
+        "[noise.gaussian]\nfactor = { diagonal = [1.0, 0.7] }",
+        "[noise.rademacher]\nfactor = { growing = 0.7 }",
+    ),
+    ("slow_step = 0.5", "slow_step = 0.01"),
+    ("right = \"slow_sde\"", "right = \"closed_form\""),
+];
 
 /// Old and new parts.
 const ALTERNATIVES: [(&str, &str); 14] = [
@@ -238,8 +299,12 @@ fn slow(shape: &Shape) -> bool {
 
 /// What passes the check must also run, whatever the numbers; here with few paths and only where that is quick.
 fn run_a_little(mut scenario: Scenario) {
-    let steps = scenario.run.horizon / scenario.run.etas.last().copied().unwrap_or(1.0);
-    let small_gain = scenario.comparisons.iter().any(|c| c.alpha > 1.5);
+    let finest = scenario.run.etas.last().copied().unwrap_or(1.0);
+    let (steps, largest) = match scenario.regime {
+        Regime::Fast => (scenario.run.horizon / finest, 1.5),
+        Regime::Slow => (scenario.run.horizon / (finest * finest), 4.0),
+    };
+    let small_gain = scenario.comparisons.iter().any(|c| c.alpha > largest);
     let shapes = [&scenario.learning_rate, &scenario.momentum];
     if steps > 4096.0 || scenario.x0.len() > 64 || small_gain || shapes.iter().any(|s| slow(s)) {
         return;
@@ -261,6 +326,14 @@ fn the_seeds_are_valid() {
         assert!(BASE.contains(old), "{old}");
         if let Err(error) = parse(&BASE.replace(old, new), &none) {
             refused.push(error.to_string());
+        }
+    }
+    parse(SLOW, &none).map(drop).expect("valid");
+    for (old, new) in SLOW_ALTERNATIVES {
+        assert!(SLOW.contains(old), "{old}");
+        if let Err(error) = parse(&SLOW.replace(old, new), &none) {
+            // An ellipse has no closed form.
+            assert!(new.contains("closed_form"), "{error}");
         }
     }
     // Batches and label noise need data, the SDE a schedule in time: only these three do not fit the quadratic.
@@ -290,6 +363,29 @@ proptest! {
             seed: None,
         };
         match parse(&text, &overrides) {
+            Ok(scenario) => run_a_little(scenario),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutations_of_slow_scenarios_are_read_or_refused(
+        swaps in proptest::collection::vec(0..SLOW_ALTERNATIVES.len(), 0..3),
+        mutations in proptest::collection::vec(mutation(), 0..3),
+    ) {
+        let mut text = SLOW.to_string();
+        for swap in swaps {
+            let (old, new) = SLOW_ALTERNATIVES[swap];
+            text = text.replacen(old, new, 1);
+        }
+        for mutation in &mutations {
+            text = apply(&text, mutation);
+        }
+        match parse(&text, &Overrides::default()) {
             Ok(scenario) => run_a_little(scenario),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }

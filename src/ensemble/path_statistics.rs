@@ -179,7 +179,17 @@ impl<'a> PathCollector<'a> {
         let common = self.paths.common.binary_search(&save).ok();
         for process in (0..ensemble.processes.len()).filter(|&p| active[p]) {
             self.follow(save, common, process, view);
+            let slow = matches!(ensemble.processes[process], Dynamics::SlowSde { .. });
+            if slow {
+                let (fine, coarse) = (view.state(process), view.coarse(process));
+                let largest = &mut self.running_step[process];
+                distances(d, fine, coarse, &mut self.near, largest);
+            }
             let Some(time) = common else { continue };
+            if slow {
+                measure(&mut self.moments, &self.near, view.alive, n);
+                self.total.step[time][process].merge(&self.moments);
+            }
             if let Some(slow) = &ensemble.slow {
                 for (out, x) in self
                     .value
@@ -201,18 +211,6 @@ impl<'a> PathCollector<'a> {
                     n,
                 );
                 self.total.spread[time][process].merge(&self.moments);
-            }
-            if matches!(ensemble.processes[process], Dynamics::SlowSde { .. }) {
-                let (fine, coarse) = (view.state(process), view.coarse(process));
-                distances(
-                    d,
-                    fine,
-                    coarse,
-                    &mut self.near,
-                    &mut self.running_step[process],
-                );
-                measure(&mut self.moments, &self.near, view.alive, n);
-                self.total.step[time][process].merge(&self.moments);
             }
         }
         for (pair, &(left, right)) in self.plan.pairs.iter().enumerate() {

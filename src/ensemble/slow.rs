@@ -38,7 +38,8 @@ impl SlowGrid {
         if ratio < 1.0 || most < 1.0 {
             return SlowGrid {
                 stride: 1,
-                substeps: 2 * (0.5 / ratio).ceil().clamp(1.0, 512.0) as usize,
+                // A rounding error must not double them.
+                substeps: 2 * (0.5 / ratio - 1e-9).ceil().clamp(1.0, 512.0) as usize,
             };
         }
         let wanted = ratio.round().min(most) as u64;

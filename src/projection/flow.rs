@@ -343,7 +343,9 @@ impl<'a> Flow<'a> {
             let allowed = SHARE * self.settings.tolerance.relative * start.max(f64::MIN_POSITIVE);
             ratio = ratio.max(e.column(c).norm() / allowed);
         }
-        if !(y.iter().all(|v| v.is_finite()) && rates.iter().all(|v| v.is_finite())) {
+        // A number beyond the range of the arithmetic is no error of 0: `max` passes over NaN.
+        let measured = slope.norm().is_finite() && whole.norm_squared().is_finite();
+        if !(measured && along.is_finite() && y.iter().chain(rates.iter()).all(|v| v.is_finite())) {
             ratio = f64::INFINITY;
         }
         Trial {

@@ -12,7 +12,7 @@ use crate::ensemble::{InitialMomentum, Region};
 use crate::expression::ExpressionError;
 use crate::landscape::{Landscape, broadcast};
 use crate::oracle::*;
-use crate::projection::{Projector, Settings, Tangent, Tolerance};
+use crate::projection::{ProjectionError, Projector, Settings, Tangent, Tolerance};
 use crate::real::Lanes;
 use crate::report::result::Regime;
 use crate::schedule::{Dampening, Schedule, ScheduleError, Shape};
@@ -364,7 +364,17 @@ fn check(
                 power == 0.0,
                 "0 in the slow regime: Theorem 5.5 has σ = 1",
             )?;
-            Some(landing(&*landscape, &x0)?)
+            let landing = landing(&*landscape, &x0)?;
+            if region.as_ref().is_some_and(|r| !r.contains(&landing)) {
+                return problem(
+                    "compact_set",
+                    format!(
+                        "does not contain Φ(x_0) = {}, where the slow SDE starts",
+                        shown(&landing)
+                    ),
+                );
+            }
+            Some(landing)
         }
     };
     let x0 = match &landing {
@@ -459,7 +469,31 @@ fn landing(landscape: &dyn Landscape, x0: &[f64]) -> Result<Vec<f64>, Problem> {
         .land(&start)
         .or_else(|_| looser.land(&start))
         .map(|l| l.point.as_slice().to_vec())
-        .or_else(|e| problem("start.x0", format!("has no projection Φ(x_0): {e}")))
+        .or_else(|e| match e {
+            ProjectionError::IsolatedMinimum {
+                dimension,
+                smallest,
+            } => problem(
+                "regime",
+                format!(
+                    "is \"slow\", but the gradient flow from start.x0 ends at an isolated minimum (all {dimension} Hessian eigenvalues are positive, the smallest {smallest:.1e}): Theorem 5.5 needs a manifold of minimizers, a Hessian of rank below {dimension}; choose another landscape, or regime = \"fast\""
+                ),
+            ),
+            e => problem(
+                "start.x0",
+                format!("is {}, which has no projection Φ(x_0): {e}", shown(x0)),
+            ),
+        })
+}
+
+/// A point in a message, to seven digits, cut off where it is long.
+fn shown(x: &[f64]) -> String {
+    let rounded = |v: &f64| format!("{v:.6e}").parse().unwrap_or(*v).to_string();
+    let mut numbers: Vec<String> = x.iter().take(4).map(rounded).collect();
+    if x.len() > 4 {
+        numbers.push("…".to_string());
+    }
+    format!("[{}]", numbers.join(", "))
 }
 
 pub(super) fn vector(key: &str, v: &[f64], d: usize) -> Result<(), Problem> {
@@ -575,16 +609,16 @@ fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison
         }
         for (side, kind) in [("left", left), ("right", right)] {
             if !kind.runs_in(scenario.regime) {
-                let (regime, names) = match scenario.regime {
-                    Regime::Fast => (
-                        "fast",
-                        "sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, sde",
-                    ),
-                    Regime::Slow => (
-                        "slow",
-                        "sgd, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, slow_sde, slow_sde_euler_maruyama, slow_flow, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form",
-                    ),
+                let regime = match scenario.regime {
+                    Regime::Fast => "fast",
+                    Regime::Slow => "slow",
                 };
+                let running = ProcessKind::ALL.iter();
+                let names: Vec<&str> = running
+                    .filter(|p| p.runs_in(scenario.regime))
+                    .map(|p| p.key())
+                    .collect();
+                let names = names.join(", ");
                 return problem(
                     format!("{key}.{side}"),
                     format!(
@@ -665,7 +699,7 @@ fn slow_comparison(
     if right == ProcessKind::ClosedForm && scenario.slow_law().is_none() {
         return problem(
             format!("{key}.right"),
-            "is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for              `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise",
+            "is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise",
         );
     }
     if [left, right].contains(&ProcessKind::SlowFlow)
@@ -677,10 +711,15 @@ fn slow_comparison(
         let factor = scenario.oracle.factor(&point);
         let ratio = tangent.project(&factor).norm() / factor.norm().max(f64::MIN_POSITIVE);
         if ratio > MOST_DIFFUSIVE {
+            let side = if left == ProcessKind::SlowFlow {
+                "left"
+            } else {
+                "right"
+            };
             return problem(
-                key,
+                format!("{key}.{side}"),
                 format!(
-                    "asks for `slow_flow`, but the noise has a tangential part at Φ(x_0) (‖PB‖/‖B‖ = {ratio:.1e}): use `slow_sde`"
+                    "is `slow_flow`, but the noise has a tangential part at Φ(x_0) (‖PB‖/‖B‖ = {ratio:.1e}, at most {MOST_DIFFUSIVE:.0e} is a flow): use `slow_sde`, or label noise"
                 ),
             );
         }

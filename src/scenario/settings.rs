@@ -110,7 +110,7 @@ pub(super) fn run_settings(
         return problem(
             "run.looks",
             format!(
-                "is {looks}: {times} times of {looks} looks are more than the {:.0} steps at η = {eta_max}; use fewer, or smaller η",
+                "is {looks}, but run.times = {times} times run.looks must be less than the {:.0} steps at η = {eta_max}: use fewer looks, or smaller η",
                 horizon / unit(eta_max)
             ),
         );

@@ -102,7 +102,8 @@ impl Scenario {
             .or(systems.last())
             .map(|s| self.sample_paths(s));
         let clouds = systems
-            .get(systems.len() / 2)
+            // Large enough an η for the fluctuations around Γ to be seen.
+            .get(systems.len().saturating_sub(1).min(1))
             .filter(|_| self.regime == Regime::Slow && self.x0.len() == 2)
             .map(|s| self.clouds(s));
         let contours = paths
@@ -474,10 +475,13 @@ fn window(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     (low <= high).then_some((low, high))
 }
 
-/// Keeps the first coordinates of the first paths of a block: `positions[process][path][time]`.
+/// The first coordinates of a few paths: `positions[process][path][time]`.
+type Positions = Vec<Vec<Vec<Vec<f64>>>>;
+
+/// Keeps those of the first paths of a block.
 struct Recorder {
     paths: usize,
-    positions: Vec<Vec<Vec<Vec<f64>>>>,
+    positions: Positions,
 }
 
 impl Observer for Recorder {
@@ -511,15 +515,19 @@ impl Scenario {
         first: u64,
         count: u64,
         points: u64,
-    ) -> (Vec<f64>, Vec<Vec<Vec<Vec<f64>>>>) {
+    ) -> (Vec<f64>, Positions) {
         let mut ensemble = system.ensemble.clone();
         let steps = ensemble.save.last().map_or(0, |k| k.0);
-        let mut stride = steps.div_ceil(points).max(1);
+        let mut period = 1;
         if let Some(slow) = &mut ensemble.slow {
             slow.landed = false;
-            stride = stride.next_multiple_of(slow.grid.period());
+            period = slow.grid.period();
         }
-        ensemble.save = (0..=steps / stride).map(|i| Steps(i * stride)).collect();
+        // Whole periods, from the start to the end.
+        let periods = steps / period;
+        let points = points.min(periods).max(1);
+        let at = |i: u64| Steps((2 * i * periods + points) / (2 * points) * period);
+        ensemble.save = (0..=points).map(at).collect();
         let times = ensemble
             .save
             .iter()
@@ -569,7 +577,7 @@ impl Scenario {
         // Figures need five digits.
         let rounded = |x: f64| (1e5 * x).round() / 1e5;
         let processes = 0..system.processes.len();
-        let positions: Vec<Vec<Vec<Vec<f64>>>> = processes
+        let positions: Positions = processes
             .map(|process| {
                 let paths = || parts.iter().flat_map(|p| &p.1[process]);
                 if paths().next().is_none() {

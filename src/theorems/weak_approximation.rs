@@ -83,7 +83,7 @@ pub struct Rung {
     pub common: Vec<usize>,
     /// Whether there is noise: without it one path is enough.
     pub stochastic: bool,
-    /// Paths lost to blow-ups in either process.
+    /// Paths lost in either process, to blow-ups or (Regime II) failed projections.
     pub lost: u64,
 }
 
@@ -279,7 +279,7 @@ impl Evidence {
         let fewest = rungs.iter().filter(|r| r.stochastic).map(|r| r.n).min();
         if lost > 0 {
             return unknown(format!(
-                "{lost} paths blew up, so the expectations are not known; declare a compact set or use smaller η"
+                "{lost} paths were lost (the notes say to what), so the expectations are not known; declare a compact set or use smaller η"
             ));
         }
         if rungs.len() < 3 {

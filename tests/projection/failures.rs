@@ -139,6 +139,25 @@ fn no_gap() {
     assert!(matches!(error, ProjectionError::NoGap { .. }), "{error:?}");
 }
 
+/// On the sphere of minimizers the curvature along the gradient vanishes at ‖x‖ = 1/√3. The first step length, from that
+/// curvature, is then so large that the step ends where squares overflow: it must be rejected, not pass for exact.
+#[test]
+fn starts_without_curvature_along_the_gradient_land() {
+    for d in [2, 5, 10] {
+        let sphere = Sphere(d);
+        let projector = Projector::new(&sphere, Settings::default());
+        for k in -200..=200 {
+            let radius = (1.0f64 / 3.0).sqrt() + 1e-4 * f64::from(k) * (0.1 * f64::from(k)).cos();
+            let x = DVector::from_fn(d, |i, _| (1.0 + 3.0 * i as f64).sin()).normalize();
+            let landing = projector.land(&(&x * radius)).expect("lands");
+            assert!(
+                (landing.point - &x).norm() < 2e-8,
+                "d = {d}, ‖x‖ = {radius}"
+            );
+        }
+    }
+}
+
 /// Directions of another length than the start.
 #[test]
 fn wrong_directions() {

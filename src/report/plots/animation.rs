@@ -358,7 +358,6 @@ mod tests {
         let result = hyperbola();
         let file = gif(&result).expect("drawn").expect("clouds");
         assert!(file.len() < LARGEST, "{}", file.len());
-        assert_eq!(gif(&result).expect("drawn").as_ref(), Some(&file));
         let frames = played(&file);
         let times = result.clouds.as_ref().map_or(0, |c| c.times.len());
         assert_eq!(frames.len(), times);

@@ -144,9 +144,15 @@ impl Axis {
         } else {
             range.padded(0.0, 0.0)
         };
-        let step = nice_step(range.length() / wanted.max(1) as f64);
+        let held =
+            |step: f64| (range.high / step + 1e-9).floor() - (range.low / step - 1e-9).ceil() + 1.0;
+        let wanted = wanted.max(1);
+        let step = (wanted..wanted + 3)
+            .map(|n| nice_step(range.length() / n as f64))
+            .find(|&step| held(step) >= 3.0)
+            .unwrap_or(nice_step(range.length() / wanted as f64));
         let size = range.low.abs().max(range.high.abs());
-        let exponent = if !(2e-2..1e4).contains(&size) {
+        let exponent = if !(1e-2..1e4).contains(&size) {
             size.log10().floor()
         } else {
             0.0

@@ -34,6 +34,8 @@ pub struct Scene<'a> {
     contours: Option<&'a ContourGrid>,
     /// Processes that have points, the ones below first.
     order: Vec<(usize, Look)>,
+    /// Whether controls are left out.
+    hides: bool,
     x: Axis,
     y: Axis,
     isometric: bool,
@@ -80,6 +82,13 @@ impl<'a> Scene<'a> {
             })
             .collect();
         order.sort_by_key(|(index, _)| height(result.processes[*index].family));
+        // Controls run on Γ like the slow SDE and would lie below its points.
+        let heights = || order.iter().map(|o| height(result.processes[o.0].family));
+        let hidden = heights().filter(|h| *h == 1).count();
+        let hides = hidden > 0 && heights().any(|h| h == 2);
+        if hides {
+            order.retain(|o| height(result.processes[o.0].family) != 1);
+        }
         let everything = || {
             order.iter().flat_map(|(index, _)| {
                 (0..clouds.times.len()).flat_map(|t| points(clouds, *index, t))
@@ -105,6 +114,7 @@ impl<'a> Scene<'a> {
             clouds,
             contours,
             order,
+            hides,
             x,
             y,
             isometric,
@@ -159,6 +169,7 @@ impl<'a> Scene<'a> {
             heights: vec![height],
             share_y: columns > 1,
             share_x: true,
+            wide: false,
         }
     }
 
@@ -176,8 +187,8 @@ impl<'a> Scene<'a> {
             .into_iter()
             .map(|i| chosen[i]);
         let grain = Grain {
-            radius: 0.95,
-            alpha: 0.4,
+            radius: 1.05,
+            alpha: 0.5,
             most: MOST_POINTS,
         };
         let panels: Vec<Panel<'a>> = chosen
@@ -192,7 +203,7 @@ impl<'a> Scene<'a> {
             .collect();
         let (columns, height) = match panels.len() {
             1 => (1, 205.0),
-            2 | 4 => (2, 190.0),
+            2 | 4 => (2, if self.isometric { 190.0 } else { 150.0 }),
             _ => (3, 150.0),
         };
         self.around(panels, columns, height)
@@ -211,8 +222,7 @@ impl<'a> Scene<'a> {
         legend.sort_by_key(|(index, _)| *index);
         let mut legend: Vec<Entry> = legend.into_iter().map(|(_, entry)| entry).collect();
         if self.clouds.manifold.iter().any(|line| line.len() > 1) {
-            let label = Label::new("minimizers Γ");
-            legend.push(Entry::guide(INK, 0.8, Dash::Solid, label));
+            legend.push(manifold_entry());
         }
         legend
     }
@@ -230,7 +240,7 @@ impl<'a> Scene<'a> {
             .map(|index| process_name(self.result, index))
             .collect();
         format!(
-            "Clouds of paths at chosen {}s for η = {}{}{}{}.",
+            "Clouds of paths at chosen {}s for η = {}{}{}{}{}.",
             clock(self.result.scenario.regime),
             text::learning_rate(self.clouds.eta).plain(),
             match names.len() {
@@ -240,6 +250,10 @@ impl<'a> Scene<'a> {
                     "; {}: the raw iterates x, not projected onto Γ, each process on paths of its own",
                     names.join(", ")
                 ),
+            },
+            match self.hides {
+                true => "; controls, which run on Γ too, are not drawn",
+                false => "",
             },
             match self.clouds.manifold.is_empty() {
                 true => "",
@@ -261,10 +275,7 @@ impl<'a> Scene<'a> {
                 }
             }
         }
-        for line in &self.clouds.manifold {
-            let points = line.iter().map(|p| pair(p).unwrap_or((f64::NAN, f64::NAN)));
-            frame.line(pen, points, Stroke::solid(INK, 0.7));
-        }
+        draw_manifold(pen, frame, &self.clouds.manifold);
     }
 
     fn draw_points(&self, pen: &mut Pen, frame: &Frame, time: usize, grain: Grain) {
@@ -314,13 +325,26 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// The lines of Γ.
+pub(super) fn draw_manifold(pen: &mut Pen, frame: &Frame, manifold: &[Vec<Vec<f64>>]) {
+    for line in manifold {
+        let points = line.iter().map(|p| pair(p).unwrap_or((f64::NAN, f64::NAN)));
+        frame.line(pen, points, Stroke::solid(INK, 0.7));
+    }
+}
+
+/// The legend's entry of Γ.
+pub(super) fn manifold_entry() -> Entry {
+    Entry::guide(INK, 0.8, Dash::Solid, Label::new("minimizers Γ"))
+}
+
 /// *t* = …
 pub fn time_title(time: &Label) -> Label {
     Label::italic(Label::default(), "t").then(" = ").join(time)
 }
 
 /// What lies on top: the slow SDE over its control over the iterates.
-fn height(family: ProcessFamily) -> u8 {
+pub(super) fn height(family: ProcessFamily) -> u8 {
     match family {
         ProcessFamily::SlowSde => 2,
         ProcessFamily::SlowControl => 1,
@@ -340,7 +364,7 @@ fn points(clouds: &Clouds, process: usize, time: usize) -> impl Iterator<Item = 
 }
 
 /// The range cut where the grid of the loss ends, as far as the grid holds the points.
-fn within(range: Extent, core: Extent, grid: &[f64]) -> Extent {
+pub(super) fn within(range: Extent, core: Extent, grid: &[f64]) -> Extent {
     let grid = Extent::of(grid.iter().copied());
     Extent {
         low: match grid.low <= core.low {

@@ -15,7 +15,7 @@ use super::text::{self, Label};
 use super::theme::{self, Dash, Look, QUIET};
 use super::{comparison_title, file_names};
 use crate::report::result::{
-    Comparison, DistanceCheck, DistanceKind, FunctionCheck, ScenarioResult,
+    Comparison, DistanceCheck, DistanceKind, FunctionCheck, Regime, ScenarioResult,
 };
 
 /// Distances in one panel; where there are more, this many a panel.
@@ -66,6 +66,18 @@ pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
 struct Shown<'a> {
     comparison: &'a Comparison,
     distances: Vec<(&'a DistanceCheck, Look)>,
+}
+
+/// What the floors are, for captions.
+const LAWS: &str = "; short dashes: the same distance between two independent ensembles of the right process, as many paths each";
+const PATHS: &str = "; dashes and dots: the same distance between the right process at its two step sizes on one stream of noise";
+
+/// Dashes of the floors of distances between paths and of the others.
+fn floor_dash(paths: bool) -> Dash {
+    match paths {
+        true => Dash::DashDot,
+        false => Dash::Short,
+    }
 }
 
 /// Every kind in the order of legends.
@@ -264,14 +276,16 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
             Label::new("interval includes 0"),
         ));
     }
-    let floored = all().any(|d| floors(d).next().is_some());
-    if floored {
-        legend.push(Entry::guide(
-            QUIET,
-            0.6,
-            Dash::Short,
-            Label::new("same-law floor"),
-        ));
+    let floored =
+        |paths: bool| all().any(|d| d.kind.is_mean_square() == paths && floors(d).next().is_some());
+    let [laws, paths] = [false, true].map(floored);
+    let floor =
+        |paths: bool, name: &str| Entry::guide(QUIET, 0.7, floor_dash(paths), Label::new(name));
+    if laws {
+        legend.push(floor(false, "same-law floor"));
+    }
+    if paths {
+        legend.push(floor(true, "right at two step sizes"));
     }
     let limited = all().any(|d| d.check.limit.value.is_finite());
     if limited {
@@ -286,23 +300,24 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
         .filter(|k| all().any(|d| d.kind == *k))
         .collect();
     let caption = format!(
-        "Distances between the two processes of each panel against the learning-rate scale η, each in units of its natural \
-         scale, with simultaneous {} % intervals, side by side at each η: {}{}{}{}{}.",
-        text::trimmed(&format!("{:.1}", 100.0 * level)),
+        "Distances between the two processes of each panel (left vs right) against the learning-rate scale η, each in units of its natural \
+         scale, with simultaneous {} % intervals, side by side at each η: {}{}{}{}{}{}.",
+        text::percent(level),
         kinds
             .iter()
             .map(|k| meaning(*k))
             .collect::<Vec<_>>()
             .join("; "),
         if all().any(|d| has_fit(&d.check)) {
-            "; lines: fitted curves"
+            "; lines: fitted curves, where more than one point is resolved"
         } else {
             ""
         },
-        if floored {
-            "; dashed: the same distance between two independent ensembles of the second process, as many paths each"
-        } else {
-            ""
+        match (laws, paths) {
+            (true, true) => format!("{LAWS}{PATHS}"),
+            (true, false) => LAWS.to_owned(),
+            (false, true) => PATHS.to_owned(),
+            (false, false) => String::new(),
         },
         if limited {
             "; left of the dotted line: limit η → 0 with its interval"
@@ -313,6 +328,10 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
             "; hollow markers: the interval includes 0"
         } else {
             ""
+        },
+        match result.scenario.regime {
+            Regime::Fast => "",
+            Regime::Slow => "; the iterates x are taken at Φ(x)",
         },
     );
     let panels = shown
@@ -337,22 +356,23 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
         heights: vec![1.25 * height_for(columns)],
         share_y: columns > 1,
         share_x: true,
+        wide: false,
     }
 }
 
 /// A kind of distance in words.
 fn meaning(kind: DistanceKind) -> &'static str {
     match kind {
-        DistanceKind::Pathwise => "pathwise, E‖Φ(x)−X‖ at the end on one Brownian path",
-        DistanceKind::Supremum => {
-            "sup, E of the largest ‖Φ(x)−X‖ over the times on one Brownian path"
+        DistanceKind::Pathwise => {
+            "RMS, root mean square of ‖left − right‖ at the end, on one stream of noise"
         }
+        DistanceKind::Supremum => "RMS sup, that of its largest value over the times",
         DistanceKind::KolmogorovSmirnov => "KS, Kolmogorov–Smirnov distance of the laws",
         DistanceKind::Wasserstein => "W₁, Wasserstein-1 distance of the laws",
         DistanceKind::SlicedWasserstein => {
             "sliced W₁, Wasserstein-1 distance of projections of the laws, averaged over directions"
         }
-        DistanceKind::Functional => "functionals F of the path, |E F(Φ(x)) − E F(X)|",
+        DistanceKind::Functional => "functionals F of the path, |E F(left) − E F(right)|",
     }
 }
 
@@ -386,7 +406,8 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &Shown, border: f64) {
         if let [(eta, value)] = floor[..] {
             floor = vec![(eta / 1.2, value), (eta * 1.2, value)];
         }
-        let stroke = Stroke::solid(look.color.tinted(0.2), 0.6).dashed(Dash::Short);
+        let dash = floor_dash(distance.kind.is_mean_square());
+        let stroke = Stroke::solid(look.color.tinted(0.2), 0.6).dashed(dash);
         frame.line(pen, floor, stroke);
     }
     for ((distance, look), frame) in all() {
@@ -412,12 +433,17 @@ fn gap(frame: &Frame, shown: &Shown) -> f64 {
     gaps.filter(|gap| *gap > 0.5).fold(30.0, f64::min)
 }
 
-/// The curve where it is positive, and a straight line between points that have none.
+/// The curve where it is positive and more than noise, and a straight line between points that have none.
 fn draw_fit(pen: &mut Pen, frame: &Frame, distance: &DistanceCheck, look: Look) {
     let check = &distance.check;
     let unit = unit(check);
     let points = check.errors.iter().filter(|p| drawable(p));
     let stroke = Stroke::solid(look.color, 0.6);
+    let all = check.errors.iter().filter(|p| drawable(p)).count();
+    let noise = points.clone().filter(|p| unresolved(p)).count();
+    if all > 1 && noise + 1 >= all {
+        return;
+    }
     if has_fit(check) {
         let etas = Extent::of_positive(points.map(|p| p.eta));
         let (from, to) = (etas.low, etas.high);

@@ -6,15 +6,20 @@ use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, Look};
-use super::{clock, function_name, monitored_sheets, process_name, projected, spread};
-use crate::report::result::{Cell, Histogram, ProcessSummary, ScenarioResult};
+use super::{clock, function_name, monitored_sheets, process_name, projected, quantiles, spread};
+use crate::report::result::{Cell, Histogram, ProcessSummary, QuantileBand, ScenarioResult};
 
 /// Times shown in one figure.
 const MOST_TIMES: usize = 4;
-/// Bins are merged until a histogram has at most about this many.
+/// Bins are merged until a histogram has at most about this many, or this many for a cube root of paths.
 const MOST_BINS: f64 = 44.0;
+const BINS: f64 = 3.0;
 /// Share of the mass left out at either end when tails would squeeze the rest.
 const TAIL: f64 = 0.002;
+
+/// A density is cut where it is this many times as high as all others, at this share of theirs.
+const TOWERING: f64 = 8.0;
+const CUT: f64 = 1.7;
 
 /// One figure a monitored function at the smallest η at which all processes run, where the limit shows, and one at the
 /// largest, where the processes differ most.
@@ -27,6 +32,7 @@ pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
 /// A histogram with its look.
 struct Shown<'a> {
     histogram: &'a Histogram,
+    process: usize,
     look: Look,
     /// Bins merged into one.
     merged: usize,
@@ -39,7 +45,7 @@ fn sheet<'a>(
     name: String,
 ) -> Sheet<'a> {
     let looks = theme::process_looks(&result.processes);
-    let symbol = Label::function(&function_name(result, function));
+    let symbol = Label::quantity(&function_name(result, function));
     let all: Vec<(usize, &Histogram)> = cell
         .processes
         .iter()
@@ -71,6 +77,22 @@ fn sheet<'a>(
             ));
         }
     }
+    let curves: Vec<Curve> = cell
+        .processes
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !present.contains(index))
+        .filter_map(|(index, process)| {
+            let mut bands = process.quantiles.iter().filter(|b| b.function == function);
+            let band = bands.find(|b| quantiles::is_curve(b))?;
+            let look = *looks.get(index)?;
+            Some(Curve { band, index, look })
+        })
+        .collect();
+    for curve in &curves {
+        let name = Label::new(process_name(result, curve.index));
+        legend.push(Entry::new(Sample::Line(curve.stroke()), name));
+    }
     if exact {
         legend.push(Entry::guide(
             EXACT,
@@ -92,8 +114,9 @@ fn sheet<'a>(
                 let look = *looks.get(*index)?;
                 Some(Shown {
                     histogram,
+                    process: *index,
                     look,
-                    merged: merging(bins),
+                    merged: merging(bins, total(histogram)),
                 })
             });
             shown.collect()
@@ -101,9 +124,11 @@ fn sheet<'a>(
         .collect();
     let ranges: Vec<Extent> = groups
         .iter()
-        .map(|g| {
+        .zip(&times)
+        .map(|(g, time)| {
+            let values = curves.iter().filter_map(|c| c.value(cell, *time));
             g.iter()
-                .fold(Extent::EMPTY, |e, s| e.union(core(s.histogram)))
+                .fold(Extent::of(values), |e, s| e.union(core(s.histogram)))
         })
         .collect();
     let whole = ranges.iter().fold(Extent::EMPTY, |e, r| e.union(*r));
@@ -114,10 +139,9 @@ fn sheet<'a>(
     let common = narrowest > 0.22 * whole.length();
     let columns = groups.len();
     let wanted = if columns > 2 { 4 } else { 6 };
-    let peaks: Vec<f64> = groups
-        .iter()
-        .map(|g| g.iter().map(Shown::peak).fold(0.0, f64::max))
-        .collect();
+    let heights: Vec<(f64, Option<(usize, f64)>)> = groups.iter().map(|g| height(g)).collect();
+    let peaks: Vec<f64> = heights.iter().map(|h| h.0).collect();
+    let any_cut = heights.iter().any(|h| h.1.is_some());
     let highest = peaks.iter().copied().fold(0.0, f64::max);
     let lowest = peaks.iter().copied().fold(f64::INFINITY, f64::min);
     let share_y = columns > 1 && lowest > 0.3 * highest;
@@ -125,12 +149,18 @@ fn sheet<'a>(
         .into_iter()
         .zip(ranges)
         .zip(&times)
-        .zip(&peaks)
-        .map(|(((shown, range), time), peak)| Panel {
+        .zip(&heights)
+        .map(|(((shown, range), time), (peak, cut))| Panel {
             title: Label::italic(Label::default(), "t")
                 .then(" = ")
                 .join(&text::number(*time)),
-            notes: Vec::new(),
+            notes: cut
+                .iter()
+                .map(|(process, height)| {
+                    let name = Label::new(process_name(result, *process));
+                    name.then(" up to ").join(&text::rounded(*height))
+                })
+                .collect(),
             x: Axis::linear(
                 if common { whole } else { range }.padded(0.03, 0.03),
                 symbol.clone(),
@@ -145,19 +175,39 @@ fn sheet<'a>(
                 5,
             ),
             isometric: false,
-            body: Box::new(move |pen: &mut Pen, frame: &Frame| draw(pen, frame, &shown)),
+            body: {
+                let at = |curve: &Curve| Some((curve.value(cell, *time)?, curve.stroke()));
+                let lines: Vec<(f64, Stroke)> = curves.iter().filter_map(at).collect();
+                Box::new(move |pen: &mut Pen, frame: &Frame| draw(pen, frame, &shown, &lines))
+            },
         })
         .collect();
     Sheet {
         name,
         caption: format!(
-            "Densities of {} at chosen {}s for η = {} ({} paths): the processes overlaid{}{}.",
+            "Densities of {} at chosen {}s for η = {} ({} paths): the processes overlaid{}{}{}{}.",
             symbol.plain(),
             clock(result.scenario.regime),
             text::learning_rate(cell.eta).plain(),
             cell.paths,
             if exact {
                 ", with the exact Gaussian law of each"
+            } else {
+                ""
+            },
+            match curves.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "; vertical: {}, which has no noise",
+                    curves
+                        .iter()
+                        .map(|c| process_name(result, c.index))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            },
+            if any_cut {
+                "; a density far higher than the others is cut"
             } else {
                 ""
             },
@@ -171,13 +221,47 @@ fn sheet<'a>(
         heights: vec![if columns > 2 { 112.0 } else { 128.0 }],
         share_y,
         share_x: false,
+        wide: false,
+    }
+}
+
+/// A process without noise, whose law is a point.
+struct Curve<'a> {
+    band: &'a QuantileBand,
+    index: usize,
+    look: Look,
+}
+
+impl Curve<'_> {
+    fn stroke(&self) -> Stroke {
+        Stroke::solid(self.look.color, 1.1)
+    }
+
+    fn value(&self, cell: &Cell, time: f64) -> Option<f64> {
+        let at = cell.times.iter().position(|t| same_time(*t, time))?;
+        let value = *self.band.values.first()?.get(at)?;
+        value.is_finite().then_some(value)
+    }
+}
+
+/// How high a panel reaches, and the process that is cut there, with its height.
+fn height(shown: &[Shown]) -> (f64, Option<(usize, f64)>) {
+    let mut peaks: Vec<(f64, usize)> = shown.iter().map(|s| (s.peak(), s.process)).collect();
+    peaks.sort_by(|a, b| b.0.total_cmp(&a.0));
+    match peaks[..] {
+        [] => (0.0, None),
+        [first, second, ..] if first.0 > TOWERING * second.0 && second.0 > 0.0 => {
+            (CUT * second.0, Some((first.1, first.0)))
+        }
+        [first, ..] => (first.0, None),
     }
 }
 
 /// How many of `bins` bins become one: a power of two, so that histograms of similar width keep the same edges.
-fn merging(bins: f64) -> usize {
+fn merging(bins: f64, paths: f64) -> usize {
+    let most = MOST_BINS.min(BINS * paths.cbrt());
     let mut merged = 1;
-    while bins > MOST_BINS * merged as f64 && merged < 1 << 20 {
+    while bins > most * merged as f64 && merged < 1 << 20 {
         merged *= 2;
     }
     merged
@@ -270,11 +354,13 @@ impl Shown<'_> {
     }
 }
 
-fn draw(pen: &mut Pen, frame: &Frame, shown: &[Shown]) {
+fn draw(pen: &mut Pen, frame: &Frame, shown: &[Shown], curves: &[(f64, Stroke)]) {
+    let (left, right) = frame.x.ends();
     for one in shown {
+        let steps = one.steps().into_iter();
         frame.band(
             pen,
-            one.steps().into_iter().map(|(x, y)| (x, 0.0, y)),
+            steps.map(|(x, y)| (x.clamp(left, right), 0.0, y)),
             one.look.color,
             0.36 / shown.len().max(4) as f64,
         );
@@ -285,6 +371,10 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &[Shown]) {
             one.steps(),
             Stroke::solid(one.look.color, 1.0).dashed(one.look.dash),
         );
+    }
+    let (low, high) = frame.y.ends();
+    for &(value, stroke) in curves {
+        frame.line(pen, [(value, low), (value, high)], stroke);
     }
     let mut drawn: Vec<(f64, f64)> = Vec::new();
     for (mean, deviation) in shown.iter().filter_map(Shown::gaussian) {

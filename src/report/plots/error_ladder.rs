@@ -224,7 +224,7 @@ fn sheet<'a>(
             "Weak error against the learning-rate scale η, in units of each test function's natural scale, with simultaneous \
              {} % intervals; hollow markers: the interval includes 0; shaded: what noise alone would show{}; ΔE h is E h of \
              the first process minus that of the second{}{}.",
-            text::trimmed(&format!("{:.1}", 100.0 * level)),
+            text::percent(level),
             guides_in_words(comparisons),
             projected(result.scenario.regime),
             if omitted > 0 {
@@ -241,6 +241,7 @@ fn sheet<'a>(
         heights: vec![height_for(columns)],
         share_y: columns > 1,
         share_x: true,
+        wide: false,
     }
 }
 

@@ -114,6 +114,7 @@ fn sheet<'a>(
         heights: vec![if columns > 2 { 112.0 } else { 124.0 }, 68.0],
         share_y: columns > 1,
         share_x: true,
+        wide: false,
     }
 }
 

@@ -10,6 +10,10 @@ use super::{Figure, FigureError};
 const MARGIN: f64 = 4.0;
 const SAMPLE: f64 = 17.0;
 const GAP: f64 = 9.0;
+/// Height of a line of the title.
+const TITLE_LINE: f64 = TITLE_SIZE + 2.0;
+/// Height of a line of notes below the title of a panel.
+const NOTE_LINE: f64 = TICK_SIZE + 1.5;
 
 /// What stands before a legend's text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,7 +120,8 @@ pub type Body<'a> = Box<dyn Fn(&mut Pen, &Frame) + Send + Sync + 'a>;
 pub struct Panel<'a> {
     /// Above the frame, on the left.
     pub title: Label,
-    /// Above the frame, on the right, in grey: the first for which there is room.
+    /// Above the frame, in grey, the longest first. On the right of the title where the first has room in every panel,
+    /// below the title otherwise.
     pub notes: Vec<Label>,
     /// Horizontal axis.
     pub x: Axis,
@@ -162,11 +167,23 @@ pub struct Sheet<'a> {
     pub share_y: bool,
     /// Whether tick labels of x are only at the bottom: all panels of a column have one x axis.
     pub share_x: bool,
+    /// Double column even for one panel in a row.
+    pub wide: bool,
 }
 
-/// Double column for several panels in a row, single column otherwise.
-pub fn sheet_width(columns: usize) -> f64 {
-    if columns > 1 {
+/// Where a sheet's rows lie.
+struct Grid {
+    /// Left, top, right and bottom edge of every frame.
+    frames: Vec<[f64; 4]>,
+    /// Whether notes stand below titles.
+    below: bool,
+    /// Height of the sheet.
+    height: f64,
+}
+
+/// Double column for several panels in a row or where it is asked for, single column otherwise.
+pub fn sheet_width(columns: usize, wide: bool) -> f64 {
+    if columns > 1 || wide {
         DOUBLE_COLUMN
     } else {
         SINGLE_COLUMN
@@ -174,6 +191,13 @@ pub fn sheet_width(columns: usize) -> f64 {
 }
 
 impl Panel<'_> {
+    /// Whether the first note has room on the right of the title.
+    fn has_room_beside(&self, room: f64) -> bool {
+        let title = self.title.width(LABEL_SIZE, false);
+        let first = self.notes.first();
+        first.is_none_or(|note| title + note.width(TICK_SIZE, false) + 6.0 <= room)
+    }
+
     fn frame(&self, &[left, top, right, bottom]: &[f64; 4]) -> Frame<'_> {
         Frame {
             left,
@@ -204,26 +228,27 @@ impl Sheet<'_> {
             return Ok(None);
         }
         let columns = self.columns.clamp(1, self.panels.len());
-        let width = sheet_width(columns);
+        let width = sheet_width(columns, self.wide);
         let (spots, legend_height) = self.legend_spots(width);
-        let title_height = if self.title.is_empty() && self.remark.is_empty() {
-            0.0
-        } else {
-            TITLE_SIZE + 4.0
+        let title = self.title_lines(width);
+        let title_height = match title.len() {
+            0 if self.remark.is_empty() => 0.0,
+            lines => TITLE_LINE * lines.max(1) as f64 + 2.0,
         };
         let grid_top = MARGIN + title_height + legend_height;
-        let (frames, height) = self.frames(columns, width, grid_top);
+        let grid = self.grid(columns, width, grid_top);
+        let (frames, height) = (&grid.frames, grid.height);
         let svg = canvas::draw(width, height, &self.caption, |pen| {
             if layers != Layers::Above {
                 pen.paper(width, height);
             }
             if layers == Layers::Ground {
-                for (panel, place) in self.panels.iter().zip(&frames) {
+                for (panel, place) in self.panels.iter().zip(frames) {
                     (panel.body)(pen, &panel.frame(place));
                 }
                 return;
             }
-            self.draw_title(pen, width);
+            self.draw_title(pen, width, &title);
             for (entry, (x, y)) in self.legend.iter().zip(&spots) {
                 entry.sample.draw(pen, *x, MARGIN + title_height + y);
                 let room = width - MARGIN - x - SAMPLE - 3.0;
@@ -234,8 +259,8 @@ impl Sheet<'_> {
                 let label = entry.label.fitted(LABEL_SIZE, false, room);
                 pen.text(at, &label, Type::new(LABEL_SIZE, Anchor::Start));
             }
-            for (index, (panel, place)) in self.panels.iter().zip(&frames).enumerate() {
-                self.draw_panel(pen, panel, place, index, columns);
+            for (index, (panel, place)) in self.panels.iter().zip(frames).enumerate() {
+                self.draw_panel(pen, panel, place, (index, columns), grid.below);
             }
         })?;
         Ok(Some(Figure {
@@ -267,8 +292,8 @@ impl Sheet<'_> {
         (spots, height)
     }
 
-    /// The frames' edges (left, top, right, bottom) and the sheet's height.
-    fn frames(&self, columns: usize, width: f64, top: f64) -> (Vec<[f64; 4]>, f64) {
+    /// Places the frames below `top`.
+    fn grid(&self, columns: usize, width: f64, top: f64) -> Grid {
         let lefts: Vec<f64> = (0..columns)
             .map(|column| {
                 let own = self.panels.iter().skip(column).step_by(columns);
@@ -290,6 +315,7 @@ impl Sheet<'_> {
         let taken = MARGIN + lefts.iter().chain(&rights).sum::<f64>();
         let frame_width = ((width - taken) / columns as f64).max(20.0);
         let mut frames = Vec::new();
+        let below = !self.panels.iter().all(|p| p.has_room_beside(frame_width));
         let mut y = top;
         for (row, panels) in self.panels.chunks(columns).enumerate() {
             let head = if panels
@@ -300,6 +326,7 @@ impl Sheet<'_> {
             } else {
                 LABEL_SIZE + 5.0
             };
+            let head = if below { head + NOTE_LINE } else { head };
             let height = self
                 .heights
                 .get(row)
@@ -334,12 +361,18 @@ impl Sheet<'_> {
             }
             y += head + height + foot;
         }
-        (frames, y + MARGIN - 1.0)
+        Grid {
+            frames,
+            below,
+            height: y + MARGIN - 1.0,
+        }
     }
 
     /// Whether tick labels stand under the panel.
     fn numbers_x(&self, index: usize, columns: usize) -> bool {
-        !self.share_x || index + columns >= self.panels.len()
+        // Where the row below is shorter, the whole row is numbered.
+        let row = index / columns * columns;
+        !self.share_x || row + 2 * columns > self.panels.len()
     }
 
     /// Whether the x axis is named under the panel: something below a panel of its row does not say the same.
@@ -349,16 +382,13 @@ impl Sheet<'_> {
             label(i + columns) != label(i)
                 || self.panels.get(i).is_some_and(|p| p.x.factor.is_some())
         };
-        if self.share_x {
-            return differs(index);
-        }
         let row = index / columns * columns;
         (row..(row + columns).min(self.panels.len())).any(differs)
     }
 
     /// How far tick labels of x reach beyond a column's frames, on the left or on the right.
     fn overhang(&self, column: usize, columns: usize, right: bool) -> f64 {
-        let frame = 0.7 * sheet_width(columns) / columns as f64;
+        let frame = 0.7 * sheet_width(columns, self.wide) / columns as f64;
         let own = self.panels.iter().skip(column).step_by(columns);
         let ticks = own.flat_map(|p| p.x.ticks.iter().map(move |t| (p, t)));
         let beyond = ticks.filter_map(|(panel, tick)| {
@@ -375,24 +405,38 @@ impl Sheet<'_> {
         index.is_multiple_of(columns) || label(index - 1) != label(index)
     }
 
-    fn draw_title(&self, pen: &mut Pen, width: f64) {
+    /// Room for the first line of the title beside the remark.
+    fn title_room(&self, width: f64) -> f64 {
         let room = width - 2.0 * MARGIN;
+        match self.remark.is_empty() {
+            true => room,
+            false => room - self.fitted_remark(width).width(LABEL_SIZE, false) - 10.0,
+        }
+    }
+
+    fn fitted_remark(&self, width: f64) -> Label {
+        let room = 0.45 * (width - 2.0 * MARGIN);
+        self.remark.fitted(LABEL_SIZE, false, room)
+    }
+
+    /// The title in one line or two.
+    fn title_lines(&self, width: f64) -> Vec<Label> {
+        let rooms = [self.title_room(width), width - 2.0 * MARGIN];
+        Label::lines(&self.title, TITLE_SIZE, true, &rooms)
+    }
+
+    fn draw_title(&self, pen: &mut Pen, width: f64, title: &[Label]) {
         let base = MARGIN + TITLE_SIZE - 1.0;
-        let remark = self.remark.fitted(LABEL_SIZE, false, 0.45 * room);
-        let used = if remark.is_empty() {
-            0.0
-        } else {
-            remark.width(LABEL_SIZE, false) + 10.0
-        };
-        let title = Label::new(&self.title).fitted(TITLE_SIZE, true, room - used);
-        pen.text(
-            (MARGIN, base),
-            &title,
-            Type::new(TITLE_SIZE, Anchor::Start).bold(),
-        );
+        for (row, line) in title.iter().enumerate() {
+            pen.text(
+                (MARGIN, base + TITLE_LINE * row as f64),
+                line,
+                Type::new(TITLE_SIZE, Anchor::Start).bold(),
+            );
+        }
         pen.text(
             (width - MARGIN, base),
-            &remark,
+            &self.fitted_remark(width),
             Type::new(LABEL_SIZE, Anchor::End).color(QUIET),
         );
     }
@@ -402,8 +446,8 @@ impl Sheet<'_> {
         pen: &mut Pen,
         panel: &Panel,
         edges: &[f64; 4],
-        index: usize,
-        columns: usize,
+        (index, columns): (usize, usize),
+        below: bool,
     ) {
         let [left, top, right, bottom] = *edges;
         let frame = panel.frame(edges);
@@ -411,17 +455,21 @@ impl Sheet<'_> {
         let y_numbers = !self.share_y || index.is_multiple_of(columns);
         frame.furnish(pen, self.numbers_x(index, columns), y_numbers);
         let room = right - left;
-        let title = panel.title.fitted(LABEL_SIZE, false, room);
-        let used = title.width(LABEL_SIZE, false);
-        pen.text(
-            (left, top - 3.5),
-            &title,
-            Type::new(LABEL_SIZE, Anchor::Start),
-        );
-        let fits = |note: &&Label| used + note.width(TICK_SIZE, false) + 6.0 <= room;
-        if let Some(note) = panel.notes.iter().find(fits) {
-            let set = Type::new(TICK_SIZE, Anchor::End).color(QUIET);
-            pen.text((right, top - 3.5), note, set);
+        // A title that is a little too long is set smaller, a longer one cut.
+        let whole = panel.title.width(LABEL_SIZE, false);
+        let size = LABEL_SIZE * (0.995 * room / whole.max(1.0)).clamp(0.8, 1.0);
+        let title = panel.title.fitted(size, false, room);
+        let base = top - 3.5;
+        let rise = if below { NOTE_LINE } else { 0.0 };
+        pen.text((left, base - rise), &title, Type::new(size, Anchor::Start));
+        let fits = |note: &&Label| note.width(TICK_SIZE, false) <= room;
+        if let Some(note) = panel.notes.iter().find(fits).or(panel.notes.last()) {
+            let note = note.fitted(TICK_SIZE, false, room);
+            let (x, anchor) = match below {
+                true => (left, Anchor::Start),
+                false => (right, Anchor::End),
+            };
+            pen.text((x, base), &note, Type::new(TICK_SIZE, anchor).color(QUIET));
         }
         if self.names_x(index, columns) {
             let factor = panel

@@ -8,7 +8,7 @@ use super::error_ladder::{
 use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet};
 use super::text::{self, Label};
-use super::theme::{self, Dash, FAINT, INK, QUIET, TICK_SIZE};
+use super::theme::{self, Dash, FAINT, INK, LABEL_SIZE, QUIET, TICK_SIZE};
 use super::{comparison_title, file_names, projected};
 use crate::report::result::{Comparison, ErrorPoint, FunctionCheck, ScenarioResult};
 
@@ -56,6 +56,9 @@ fn fit(check: &FunctionCheck, epsilon_power: f64, epsilon: f64) -> f64 {
 
 /// Comparisons in one figure of limits.
 const MOST_ROWS: usize = 20;
+/// Room for the names of rows and of the axis in a single column, and for the longest name in a double column, in points.
+const NARROW: f64 = 225.0;
+const LONGEST: f64 = 260.0;
 /// The share of the axis left of ε = 0, where the intercepts stand.
 const LEFT: f64 = 0.12;
 
@@ -84,8 +87,12 @@ fn sheet<'a>(
         caption: format!(
             "Signed weak error at each function's worst time against ε = η^p, in units of the function's natural scale, with \
              the fitted polynomial and its limit ε → 0 (simultaneous {} % intervals); ΔE h is E h of the first process minus that \
-             of the second{}.",
-            text::trimmed(&format!("{:.1}", 100.0 * level)),
+             of the second; |limit|: the largest of all limits of a comparison{}{}.",
+            text::percent(level),
+            match comparisons.iter().any(|c| !c.distances.is_empty()) {
+                true => ", those of its distances among them",
+                false => "",
+            },
             projected(result.scenario.regime),
         ),
         title: result.scenario.title.clone(),
@@ -96,6 +103,7 @@ fn sheet<'a>(
         heights: vec![height_for(columns)],
         share_y: false,
         share_x: false,
+        wide: false,
     }
 }
 
@@ -133,7 +141,9 @@ fn limits_sheet<'a>(
     }
     let deepest =
         checks().count().min(rows.len() * MOST_FUNCTIONS) as f64 / rows.len().max(1) as f64;
-    let row_name = |c: &Comparison| comparison_title(result, c).fitted(TICK_SIZE, false, 92.0);
+    let names: Vec<Label> = rows.iter().map(|c| comparison_title(result, c)).collect();
+    let longest = names.iter().map(|n| n.width(TICK_SIZE, false));
+    let longest = longest.fold(0.0, f64::max);
     let mut y = Axis::linear(
         Extent {
             low: -(rows.len() as f64),
@@ -142,13 +152,6 @@ fn limits_sheet<'a>(
         Label::default(),
         1,
     );
-    let ticks = rows.iter().enumerate();
-    y.ticks = ticks
-        .map(|(row, c)| Tick {
-            value: -(row as f64 + 0.5),
-            label: Some(row_name(c)),
-        })
-        .collect();
     let mut halves: Vec<f64> = checks()
         .map(|f| 0.5 * (f.limit.upper - f.limit.lower) / unit(f))
         .filter(|w| w.is_finite() && *w > 0.0)
@@ -161,12 +164,25 @@ fn limits_sheet<'a>(
         .italic("h");
     // One limit far from 0 must not hide the intervals of the others.
     let stretched = typical > 0.0 && range.low.abs().max(range.high.abs()) > 25.0 * typical;
-    let x = match stretched {
-        true => Axis::signed_log(range, label, 2.0 * typical),
-        false => Axis::linear(range.padded(0.06, 0.06), label, 5),
+    let axis = |wanted: usize| match stretched {
+        true => Axis::signed_log(range, label.clone(), 2.0 * typical),
+        false => Axis::linear(range.padded(0.06, 0.06), label.clone(), wanted),
     };
+    let x = axis(4);
+    let factor = x.factor.as_ref();
+    let factor = factor.map_or(0.0, |f| f.width(TICK_SIZE, false) + 6.0);
+    let wide = longest + x.label.width(LABEL_SIZE, false) + 2.0 * factor > NARROW;
+    let x = if wide { axis(8) } else { x };
+    let room = if wide { LONGEST } else { longest };
+    let ticks = names.iter().enumerate();
+    y.ticks = ticks
+        .map(|(row, name)| Tick {
+            value: -(row as f64 + 0.5),
+            label: Some(name.fitted(TICK_SIZE, false, room)),
+        })
+        .collect();
     let level = rows.first().map_or(0.95, |c| c.level);
-    let percent = text::trimmed(&format!("{:.1}", 100.0 * level));
+    let percent = text::percent(level);
     Sheet {
         name,
         caption: format!(
@@ -186,6 +202,7 @@ fn limits_sheet<'a>(
         heights: vec![rows.len() as f64 * (6.0 + 6.5 * deepest.max(1.0))],
         share_y: false,
         share_x: false,
+        wide,
         panels: vec![Panel {
             title: Label::default(),
             notes: Vec::new(),
@@ -307,15 +324,12 @@ fn notes(comparison: &Comparison) -> Vec<Label> {
     if !(limit.lower.is_finite() && limit.upper.is_finite()) {
         return vec![verdict];
     }
-    let interval = Label::new("|limit| in [").join(&two_digits(limit.lower));
-    let interval = interval.then(", ").join(&two_digits(limit.upper)).then("]");
+    let interval = Label::new("|limit| in [").join(&text::rounded(limit.lower.max(0.0)));
+    let interval = interval
+        .then(", ")
+        .join(&text::rounded(limit.upper))
+        .then("]");
     vec![interval.then(", ").join(&verdict), verdict]
-}
-
-/// A number with two digits.
-fn two_digits(value: f64) -> Label {
-    let rounded: f64 = format!("{value:.1e}").parse().unwrap_or(value);
-    text::number(rounded)
 }
 
 fn draw(pen: &mut Pen, frame: &Frame, comparison: &Comparison, checks: &[&FunctionCheck]) {

@@ -20,16 +20,48 @@ pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
     monitored_sheets(result, "quantiles", &shown, &functions, sheet)
 }
 
+/// Width of the median of the process below, and of that above.
+const BELOW: f64 = 3.2;
+const ABOVE: f64 = 0.9;
+/// Room that two lines need to be told apart, as a share of the height of a frame.
+const LINE: f64 = 0.02;
+
+/// The median of the process below: wide and pale, so that what lies on it does not hide it.
+fn below_median(look: &Look) -> Stroke {
+    Stroke::solid(look.color.paled(), BELOW)
+}
+
 /// A band, with its look, over the cell's times.
 struct Shown<'a> {
     times: &'a [f64],
     band: &'a QuantileBand,
     look: Look,
+    /// Pairs of quantiles that are wider apart than a line, outermost first.
+    wide: usize,
 }
 
 fn drawable(band: &QuantileBand) -> bool {
     band.values.iter().flatten().any(|v| v.is_finite())
         && band.values.len() == band.probabilities.len()
+}
+
+/// Whether the law is a point at every time: the process is one curve.
+pub(super) fn is_curve(band: &QuantileBand) -> bool {
+    let spread = |at: usize| Extent::of(band.values.iter().filter_map(|v| v.get(at).copied()));
+    let size = Extent::of(band.values.iter().flatten().copied());
+    let size = size.low.abs().max(size.high.abs());
+    let times = band.values.first().map_or(0, Vec::len);
+    times > 0 && (0..times).all(|at| spread(at).length() <= 1e-9 * size)
+}
+
+/// How many pairs of quantiles, outermost first, are somewhere farther apart than `least`.
+fn wide_pairs(band: &QuantileBand, least: f64) -> usize {
+    let n = band.values.len();
+    let wide = |pair: &usize| {
+        let mut edges = band.values[*pair].iter().zip(&band.values[n - 1 - pair]);
+        edges.any(|(low, high)| high - low > least)
+    };
+    (0..n / 2).take_while(wide).count()
 }
 
 fn sheet<'a>(
@@ -48,6 +80,7 @@ fn sheet<'a>(
             times: &cell.times,
             band,
             look: *looks.get(process)?,
+            wide: band.values.len() / 2,
         })
     };
     let mut pairs: Vec<(usize, usize)> = result
@@ -76,34 +109,52 @@ fn sheet<'a>(
     });
     let omitted = pairs.len().saturating_sub(MOST_PANELS);
     pairs.truncate(MOST_PANELS);
-    let shown: Vec<_> = pairs
+    let mut shown: Vec<_> = pairs
         .iter()
         .map(|&(left, right)| (left, right, band(left), band(right)))
         .collect();
     let values = shown.iter().flat_map(|(_, _, l, r)| [l, r]).flatten();
     let range =
         Extent::of(values.flat_map(|s| s.band.values.iter().flatten().copied())).padded(0.05, 0.05);
+    let mut narrow = false;
+    let all = shown.iter_mut().flat_map(|(_, _, l, r)| [l, r]).flatten();
+    for one in all {
+        let pairs = one.wide;
+        one.wide = wide_pairs(one.band, LINE * range.length());
+        narrow |= one.wide < pairs && !is_curve(one.band);
+    }
     let span = Extent::of(cell.times.iter().copied()).padded(0.0, 0.0);
     let columns = match shown.len() {
         4 => 2,
         7 | 8 => 4,
         n => n.min(3),
     };
-    let symbol = Label::function(&function_name(result, function));
+    let symbol = Label::quantity(&function_name(result, function));
 
     let mut present: Vec<usize> = pairs.iter().flat_map(|&(l, r)| [l, r]).collect();
     present.sort_unstable();
     present.dedup();
     let mut legend: Vec<Entry> = Vec::new();
+    let mut bands: Option<&QuantileBand> = None;
     for index in present {
-        if let (Some(look), Some(_)) = (looks.get(index), band(index)) {
-            let sample = Sample::Area(look.color, 0.3, Stroke::solid(look.color, 1.2));
-            legend.push(Entry::new(sample, Label::new(process_name(result, index))));
+        let (Some(look), Some(own)) = (looks.get(index), band(index)) else {
+            continue;
+        };
+        let below = pairs.iter().any(|pair| pair.1 == index);
+        let curve = is_curve(own.band);
+        if !curve {
+            bands = Some(own.band);
         }
+        let sample = match (below, curve) {
+            (true, false) => Sample::Area(look.color, 0.3, below_median(look)),
+            (true, true) => Sample::Line(below_median(look)),
+            (false, _) => Sample::Line(Stroke::solid(look.color, ABOVE)),
+        };
+        legend.push(Entry::new(sample, Label::new(process_name(result, index))));
     }
-    if let Some(any) = shown.iter().flat_map(|s| [&s.2, &s.3]).flatten().next() {
-        legend.extend(explanation(any.band));
-    }
+    legend.extend(bands.map(explanation).unwrap_or_default());
+    let curves = shown.iter().flat_map(|s| [&s.2, &s.3]).flatten();
+    let curves = curves.into_iter().any(|s| is_curve(s.band));
     let panels = shown
         .into_iter()
         .map(|(left, right, front, back)| Panel {
@@ -132,12 +183,22 @@ fn sheet<'a>(
     Sheet {
         name,
         caption: format!(
-            "Quantiles of {} against {} for η = {} ({} paths); in each panel the second process is filled, the first \
-             drawn as lines{}{}.",
+            "Quantiles of {} against {} for η = {} ({} paths); in each panel the second process is filled, with a \
+             wide pale median, the first drawn as lines{}{}{}{}.",
             symbol.plain(),
             clock(result.scenario.regime),
             text::learning_rate(cell.eta).plain(),
             cell.paths,
+            if curves {
+                "; a process without noise is one curve"
+            } else {
+                ""
+            },
+            if narrow {
+                "; quantiles too close to one another to be told apart are not drawn"
+            } else {
+                ""
+            },
             projected(result.scenario.regime),
             match omitted {
                 0 => String::new(),
@@ -152,6 +213,7 @@ fn sheet<'a>(
         heights: vec![if columns > 2 { 112.0 } else { 128.0 }],
         share_y: columns > 1,
         share_x: true,
+        wide: false,
     }
 }
 
@@ -188,7 +250,7 @@ fn line_dash(pair: usize) -> Dash {
 fn filled(pen: &mut Pen, frame: &Frame, shown: &Shown) {
     let values = &shown.band.values;
     let n = values.len();
-    for pair in 0..n / 2 {
+    for pair in 0..shown.wide {
         let edges = values[pair].iter().zip(&values[n - 1 - pair]);
         let points = shown
             .times
@@ -204,28 +266,24 @@ fn filled(pen: &mut Pen, frame: &Frame, shown: &Shown) {
             );
         }
     }
-    if n % 2 == 1 {
-        frame.line(
-            pen,
-            curve(shown, n / 2),
-            Stroke::solid(shown.look.color, 1.5),
-        );
+    if n % 2 == 1 || (shown.wide == 0 && n > 0) {
+        frame.line(pen, curve(shown, n / 2), below_median(&shown.look));
     }
 }
 
 fn outlined(pen: &mut Pen, frame: &Frame, shown: &Shown) {
     let n = shown.band.values.len();
-    for pair in 0..n / 2 {
+    for pair in 0..shown.wide {
         for edge in [pair, n - 1 - pair] {
-            let stroke = Stroke::solid(shown.look.color, 0.9).dashed(line_dash(pair));
+            let stroke = Stroke::solid(shown.look.color, ABOVE).dashed(line_dash(pair));
             frame.line(pen, curve(shown, edge), stroke);
         }
     }
-    if n % 2 == 1 {
+    if n % 2 == 1 || (shown.wide == 0 && n > 0) {
         frame.line(
             pen,
             curve(shown, n / 2),
-            Stroke::solid(shown.look.color, 1.0),
+            Stroke::solid(shown.look.color, ABOVE),
         );
     }
 }

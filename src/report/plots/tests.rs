@@ -125,6 +125,7 @@ fn cases() -> Vec<(&'static str, ScenarioResult)> {
         ("slow", hyperbola()),
         ("slow_many", many_distances()),
         ("slow_line", one_comparison()),
+        ("flow", flow()),
         ("long", long),
     ]);
     let numbers = [
@@ -161,6 +162,29 @@ fn many_distances() -> ScenarioResult {
         comparison.distances.extend(more);
     }
     result.comparisons = comparisons;
+    result
+}
+
+/// The right process without noise, as for label noise: one curve, no paths, no histograms.
+fn flow() -> ScenarioResult {
+    const FLOW: usize = 2;
+    let mut result = hyperbola();
+    result.functions = ["trace_hessian", "recovery"].map(str::to_owned).to_vec();
+    result.processes[FLOW].label = "slow flow (4)".to_owned();
+    for cell in &mut result.cells {
+        let process = &mut cell.processes[FLOW];
+        process.histograms.clear();
+        for band in &mut process.quantiles {
+            let median = band.values[2].clone();
+            band.values.iter_mut().for_each(|v| v.clone_from(&median));
+        }
+    }
+    if let Some(paths) = &mut result.sample_paths {
+        paths.positions[FLOW].clear();
+    }
+    if let Some(clouds) = &mut result.clouds {
+        clouds.positions[FLOW].clear();
+    }
     result
 }
 
@@ -293,17 +317,15 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
     );
     let file = fs::read(folder.path().join("cloud.gif")).expect("an animation");
     assert!(file.starts_with(b"GIF89a"));
-    for figure in figures(&result).expect("figures") {
+    let all = figures(&result).expect("figures");
+    for figure in &all {
         let text = figure.caption.clone() + &figure.svg;
         assert!(figure.caption.ends_with('.'), "{}", figure.caption);
         for word in ["fast time", "guaranteed", "(1−α)/2"] {
             assert!(!text.contains(word), "{} {word}", figure.name);
         }
     }
-    let of = |name: &str| {
-        let all = figures(&result).expect("figures");
-        all.into_iter().find(|f| f.name == name).expect("a figure")
-    };
+    let of = |name: &str| all.iter().find(|f| f.name == name).expect("a figure");
     assert!(of("quantiles").svg.contains("slow time"));
     assert!(of("distances").caption.contains("same distance between"));
     assert!(of("cloud").caption.contains("raw iterates"));
@@ -311,6 +333,36 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
     assert!(!of("paths").svg.contains("closed form"));
     assert!(!of("cloud").svg.contains("closed form"));
     assert!(of("error_ladder").svg.contains("closed form"));
+}
+
+#[test]
+fn a_process_without_noise_is_a_line() {
+    let drawn = figures(&flow()).expect("figures");
+    let of = |name: &str| drawn.iter().find(|f| f.name == name).expect("a figure");
+    let distribution = of("distribution");
+    assert!(distribution.svg.contains("slow flow (4)"));
+    assert!(distribution.caption.contains("slow flow (4)"));
+    assert!(of("quantiles").caption.contains("is one curve"));
+    for figure in &drawn {
+        assert!(!figure.svg.contains("trace_hessian"), "{}", figure.name);
+        assert!(!figure.caption.contains("trace_hessian"));
+    }
+    assert!(of("quantiles").svg.contains("tr ∇²"));
+}
+
+#[test]
+fn long_names_leave_room_for_limits_and_verdicts() {
+    let mut result = hyperbola();
+    result.scenario.title = "A title that does not fit into a line of a single column".to_owned();
+    result.processes[2].label = "slow SDE by nearest point (4)".to_owned();
+    let drawn = figures(&result).expect("figures");
+    let of = |name: &str| drawn.iter().find(|f| f.name == name).expect("a figure");
+    assert!(!of("limits").svg.contains('…'));
+    for name in ["error_ladder", "limit"] {
+        let svg = &of(name).svg;
+        let verdicts = svg.matches("consistent").count() + svg.matches("refuted").count();
+        assert_eq!(verdicts, result.comparisons.len(), "{name}");
+    }
 }
 
 #[test]
@@ -364,7 +416,7 @@ fn the_same_result_gives_the_same_bytes() {
 
 #[test]
 fn broken_results_are_drawn_as_far_as_they_can_be() {
-    for (name, result) in cases() {
+    cases().into_par_iter().for_each(|(name, result)| {
         for figure in figures(&result).expect(name) {
             let parsed = export::Parsed::new(&figure.svg).expect(name);
             assert!(
@@ -372,10 +424,11 @@ fn broken_results_are_drawn_as_far_as_they_can_be() {
                 "{name} {}",
                 figure.name
             );
-            parsed.png().expect(name);
+            // What fails does so at any resolution.
+            parsed.raster(200).expect(name);
             parsed.pdf(&figure.caption).expect(name);
         }
-    }
+    });
 }
 
 #[test]

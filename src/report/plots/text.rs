@@ -11,6 +11,10 @@ const RISE: f64 = 0.36;
 const DROP: f64 = 0.17;
 /// Longer texts are cut before they are measured.
 const LONGEST: usize = 240;
+/// How names of path functionals say h(X_{T/2}) h(X_T).
+const PRODUCT: &str = " at T/2 times at T";
+/// The test function tr ∇²L.
+const SHARPNESS: &str = "trace_hessian";
 /// plotters measures with the ascent and descent of the font as its unit: 1901 + 483 of 2048 units to the em.
 const UNITS_PER_MILLI_EM: f64 = (1901.0 + 483.0) / 2048.0;
 
@@ -74,8 +78,32 @@ impl Label {
         self
     }
 
-    /// A test function by its name: `x[1]^2` becomes *x*₁², `cos(x[1])` cos(*x*₁), `a*b` a·b.
+    /// A test function as the name of an axis: what [`Label::function`] abbreviates is written out.
+    pub fn quantity(name: &str) -> Self {
+        match name {
+            "recovery" => Self::new("recovery error ‖θ − θ*‖/‖θ*‖"),
+            _ => Self::function(name),
+        }
+    }
+
+    /// A test function by its name: `x[1]^2` becomes *x*₁², `cos(x[1])` cos(*x*₁), `a*b` a·b, `trace_hessian` tr ∇²*L*, `W₁`
+    /// W with a subscript, `h at T/2 times at T` h(*T*/2)·h(*T*).
     pub fn function(name: &str) -> Self {
+        if let Some(inner) = name.strip_suffix(PRODUCT) {
+            let inner = match inner.contains(['*', '+', '-', ' ']) {
+                true => Self::new("(").join(&Self::function(inner)).then(")"),
+                false => Self::function(inner),
+            };
+            let first = inner.clone().then("(").italic("T").then("/2) · ");
+            return first.join(&inner).then("(").italic("T").then(")");
+        }
+        if let Some(before) = name.strip_suffix(" at T") {
+            return Self::function(before).then(" at ").italic("T");
+        }
+        if let Some((before, after)) = name.split_once(SHARPNESS) {
+            let label = Self::function(before).then("tr ∇²");
+            return label.italic("L").join(&Self::function(after));
+        }
         let letters: Vec<char> = name.chars().take(LONGEST).collect();
         let mut label = Self::default();
         let mut plain = String::new();
@@ -107,6 +135,11 @@ impl Label {
                     at += 1 + digits.len();
                     label = label.then(std::mem::take(&mut plain)).superscript(digits);
                     continue;
+                }
+                '₀'..='₉' => {
+                    let digit = u32::from(c) - u32::from('₀');
+                    label = label.then(std::mem::take(&mut plain));
+                    label = label.subscript(digit.to_string());
                 }
                 '*' => plain.push('·'),
                 '-' => plain.push('−'),
@@ -172,6 +205,27 @@ impl Label {
         Self::default()
     }
 
+    /// Plain text broken into lines of at most `rooms` points; what does not fit into the last is cut with an ellipsis.
+    pub fn lines(text: &str, size: f64, bold: bool, rooms: &[f64]) -> Vec<Self> {
+        let mut lines: Vec<Self> = Vec::new();
+        let mut rest: Vec<&str> = text.split_whitespace().collect();
+        for (place, &room) in rooms.iter().enumerate() {
+            if rest.is_empty() {
+                break;
+            }
+            let whole = Self::new(rest.join(" "));
+            let fits = |words: usize| Self::new(rest[..words].join(" ")).width(size, bold) <= room;
+            let words = (1..=rest.len()).take_while(|&n| fits(n)).count();
+            if words == rest.len() || words == 0 || place + 1 == rooms.len() {
+                lines.push(whole.fitted(size, bold, room));
+                break;
+            }
+            lines.push(Self::new(rest[..words].join(" ")));
+            rest.drain(..words);
+        }
+        lines
+    }
+
     /// The content of an SVG `text` element.
     pub(super) fn xml(&self) -> String {
         let mut out = String::new();
@@ -232,6 +286,18 @@ pub fn number(value: f64) -> Label {
         "-1" => Label::new("−").join(&power),
         other => Label::new(minus(other)).then("×").join(&power),
     }
+}
+
+/// A coverage in percent, with as many digits as tell it from 100: 95, 99.9, 99.98.
+pub fn percent(level: f64) -> String {
+    let missing = -(1.0 - level).log10();
+    let decimals = (missing.ceil() - 1.0).clamp(1.0, 9.0) as usize;
+    trimmed(&format!("{:.decimals$}", 100.0 * level))
+}
+
+/// A number with two significant digits.
+pub fn rounded(value: f64) -> Label {
+    number(format!("{value:.1e}").parse().unwrap_or(value))
 }
 
 /// Removes trailing zeros behind a decimal point.
@@ -315,6 +381,20 @@ mod tests {
         assert_eq!(Label::function("x[").plain(), "x[");
         assert_eq!(Label::function("a^").plain(), "a^");
         assert!(Label::function("").is_empty());
+        assert_eq!(Label::function("trace_hessian").plain(), "tr ∇²L");
+        assert_eq!(
+            Label::function("W₁ of trace_hessian").plain(),
+            "W1 of tr ∇²L"
+        );
+        assert_eq!(
+            Label::function("x[1] at T/2 times at T").plain(),
+            "x1(T/2) · x1(T)"
+        );
+        assert_eq!(Label::function("recovery").plain(), "recovery");
+        assert_eq!(
+            Label::quantity("recovery").plain(),
+            "recovery error ‖θ − θ*‖/‖θ*‖"
+        );
     }
 
     #[test]
@@ -325,6 +405,14 @@ mod tests {
         assert_eq!(number(2.5e-7).plain(), "2.5×10^−7");
         assert_eq!(learning_rate(1.0 / 128.0).plain(), "2^−7");
         assert_eq!(learning_rate(0.1).plain(), "0.1");
+        for (level, shown) in [
+            (0.95, "95"),
+            (0.999, "99.9"),
+            (0.99978, "99.978"),
+            (1.0, "100"),
+        ] {
+            assert_eq!(percent(level), shown);
+        }
     }
 
     #[test]

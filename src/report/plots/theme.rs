@@ -21,6 +21,15 @@ impl Rgb {
         Self(mix(self.0), mix(self.1), mix(self.2))
     }
 
+    /// The colour for a wide line below others: lighter, unless it is light.
+    #[must_use]
+    pub fn paled(self) -> Self {
+        match self.luminance() < 0.4 {
+            true => self.tinted(0.35),
+            false => self,
+        }
+    }
+
     /// The colour mixed with `share` of black.
     #[must_use]
     pub fn shaded(self, share: f64) -> Self {
