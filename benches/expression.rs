@@ -72,7 +72,9 @@ fn steps(c: &mut Criterion) {
     let weighted: Vec<String> = (1..=20).map(|i| format!("{i}*w[{i}]^2")).collect();
     let weighted = format!("0.5*({})", weighted.join(" + "));
     let w = &["w[1..20]"][..];
-    let cases: [(&str, Arc<dyn Landscape>, Arc<dyn Landscape>); 5] = [
+    /// A name, the built-in loss, and the same as an expression.
+    type Case = (&'static str, Arc<dyn Landscape>, Arc<dyn Landscape>);
+    let cases: [Case; 5] = [
         (
             "hyperbola",
             Arc::new(Hyperbola),
