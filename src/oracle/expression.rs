@@ -24,12 +24,7 @@ impl ExpressionNoise {
         scope: &Scope,
     ) -> Result<ExpressionNoise, (usize, usize, ExpressionError)> {
         let factor = MatrixProduct::parse(rows, scope)?;
-        let entries = factor.columns();
-        let innovation = match law {
-            EntryLaw::Gaussian => Innovation::Gaussian { entries },
-            EntryLaw::Rademacher => Innovation::Rademacher { entries },
-            EntryLaw::Student { freedom } => Innovation::Student { entries, freedom },
-        };
+        let innovation = law.innovation(factor.columns());
         Ok(ExpressionNoise {
             factor,
             innovation,
@@ -41,21 +36,6 @@ impl ExpressionNoise {
 impl Noise for ExpressionNoise {
     fn innovation(&self) -> Innovation {
         self.innovation
-    }
-
-    fn noise(
-        &self,
-        sigma: f64,
-        x: &[Lanes],
-        innovation: &[Lanes],
-        v: &mut [Lanes],
-        scratch: &mut [Lanes],
-    ) {
-        self.diffuse(sigma, x, innovation, v, scratch);
-    }
-
-    fn brownian(&self) -> usize {
-        self.factor.columns()
     }
 
     fn diffuse(

@@ -44,6 +44,17 @@ pub enum EntryLaw {
     },
 }
 
+impl EntryLaw {
+    /// A vector of independent entries.
+    pub(super) fn innovation(self, entries: usize) -> Innovation {
+        match self {
+            EntryLaw::Gaussian => Innovation::Gaussian { entries },
+            EntryLaw::Rademacher => Innovation::Rademacher { entries },
+            EntryLaw::Student { freedom } => Innovation::Student { entries, freedom },
+        }
+    }
+}
+
 impl FactorNoise {
     /// `dimension` is d; a matrix must have d rows and a diagonal d entries (the caller has checked this).
     pub fn new(factor: Factor, law: EntryLaw, dimension: usize) -> FactorNoise {
@@ -51,11 +62,7 @@ impl FactorNoise {
             Factor::Matrix(m) => m.ncols(),
             _ => dimension,
         };
-        let innovation = match law {
-            EntryLaw::Gaussian => Innovation::Gaussian { entries },
-            EntryLaw::Rademacher => Innovation::Rademacher { entries },
-            EntryLaw::Student { freedom } => Innovation::Student { entries, freedom },
-        };
+        let innovation = law.innovation(entries);
         let columns = match &factor {
             Factor::Matrix(m) => m.as_slice().to_vec(),
             _ => vec![],
@@ -72,21 +79,6 @@ impl FactorNoise {
 impl Noise for FactorNoise {
     fn innovation(&self) -> Innovation {
         self.innovation
-    }
-
-    fn noise(
-        &self,
-        sigma: f64,
-        x: &[Lanes],
-        innovation: &[Lanes],
-        v: &mut [Lanes],
-        scratch: &mut [Lanes],
-    ) {
-        self.diffuse(sigma, x, innovation, v, scratch);
-    }
-
-    fn brownian(&self) -> usize {
-        self.innovation.entries()
     }
 
     fn diffuse(

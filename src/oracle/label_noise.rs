@@ -28,16 +28,12 @@ impl LabelNoise {
             let roots = eigen.eigenvalues.map(|l| l.max(0.0).sqrt());
             &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
         });
-        let entries = sum.samples();
-        let innovation = match (law, &root) {
+        let entries = match (law, &root) {
             // A constant combination of n normals is one of d normals.
-            (EntryLaw::Gaussian, Some(root)) => Innovation::Gaussian {
-                entries: root.ncols(),
-            },
-            (EntryLaw::Gaussian, None) => Innovation::Gaussian { entries },
-            (EntryLaw::Rademacher, _) => Innovation::Rademacher { entries },
-            (EntryLaw::Student { freedom }, _) => Innovation::Student { entries, freedom },
+            (EntryLaw::Gaussian, Some(root)) => root.ncols(),
+            _ => sum.samples(),
         };
+        let innovation = law.innovation(entries);
         Some(LabelNoise {
             landscape,
             deviation,

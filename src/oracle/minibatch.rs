@@ -156,23 +156,8 @@ impl Noise for Minibatch {
 impl Noise for MinibatchFactor {
     fn innovation(&self) -> Innovation {
         Innovation::Gaussian {
-            entries: self.brownian(),
+            entries: self.0.brownian(),
         }
-    }
-
-    fn noise(
-        &self,
-        sigma: f64,
-        x: &[Lanes],
-        innovation: &[Lanes],
-        v: &mut [Lanes],
-        scratch: &mut [Lanes],
-    ) {
-        self.0.diffuse(sigma, x, innovation, v, scratch);
-    }
-
-    fn brownian(&self) -> usize {
-        self.0.landscape.dimension()
     }
 
     fn diffuse(

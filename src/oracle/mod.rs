@@ -30,6 +30,8 @@ pub trait Noise: Send + Sync {
     fn innovation(&self) -> Innovation;
 
     /// σ v at `x` for given innovations; v has mean 0 and covariance Σ(x).
+    ///
+    /// v = B(x)ξ unless the law says otherwise: then the innovations have the r entries of [`brownian`](Noise::brownian).
     fn noise(
         &self,
         sigma: f64,
@@ -37,10 +39,15 @@ pub trait Noise: Send + Sync {
         innovation: &[Lanes],
         v: &mut [Lanes],
         scratch: &mut [Lanes],
-    );
+    ) {
+        self.diffuse(sigma, x, innovation, v, scratch);
+    }
 
-    /// Number r of independent Brownian motions that drive the SDE with this covariance.
-    fn brownian(&self) -> usize;
+    /// Number r of independent Brownian motions that drive the SDE with this covariance: as many as innovations, unless the law
+    /// says otherwise.
+    fn brownian(&self) -> usize {
+        self.innovation().entries()
+    }
 
     /// σ B(x) ζ for vectors ζ of length r, where B(x)B(x)ᵀ = Σ(x), d × r.
     fn diffuse(
