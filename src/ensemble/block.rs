@@ -290,7 +290,7 @@ impl Block {
                 coarse.copy_from_slice(x);
             }
         }
-        self.slow.restart();
+        self.slow.restart(ensemble);
     }
 
     fn advance(

@@ -20,6 +20,9 @@ struct Place {
 
 /// Working memory of the slow processes.
 pub(super) struct SlowWork {
+    /// Whether any slow process is active, and whether it shares the optimizers' Brownian path.
+    running: bool,
+    shared: bool,
     /// Φ in slow steps, and at the looks.
     batch: Batch,
     looks: Batch,
@@ -44,6 +47,8 @@ impl SlowWork {
             Batch::new(ensemble.slow.as_ref().map(f).unwrap_or_default())
         };
         SlowWork {
+            running: false,
+            shared: ensemble.oracle.shares_brownian_path(),
             batch: batch(&|s| s.step_projection(ensemble.eta)),
             looks: batch(&|s| s.projection.clone()),
             outcomes: vec![[Outcome::Landed; LANES]; groups],
@@ -57,7 +62,10 @@ impl SlowWork {
     }
 
     /// No innovations yet.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, ensemble: &Ensemble) {
+        let mut processes = ensemble.processes.iter().zip(&ensemble.active);
+        self.running =
+            processes.any(|(p, &active)| active && matches!(p, Dynamics::SlowSde { .. }));
         self.fine.fill(Lanes::ZERO);
         self.coarse.fill(Lanes::ZERO);
     }
@@ -67,14 +75,11 @@ impl Block {
     /// What step k means to the slow processes: its innovations are added up, and every n-th step they advance.
     #[inline]
     pub(super) fn slow_step(&mut self, ensemble: &Ensemble, slow: &SlowRegime, first: u64, k: u64) {
-        let running =
-            |(p, &active): (&Dynamics, &bool)| active && matches!(p, Dynamics::SlowSde { .. });
-        if !ensemble.processes.iter().zip(&ensemble.active).any(running) {
+        if !self.slow.running {
             return;
         }
-        let noise = &*ensemble.oracle.noise;
-        let r = noise.brownian();
-        let shared = ensemble.oracle.shares_brownian_path();
+        let r = ensemble.oracle.noise.brownian();
+        let shared = self.slow.shared;
         let grid = slow.grid;
         if grid.substeps > 1 {
             self.bridge(r, grid.substeps, shared);
