@@ -1,6 +1,7 @@
 //! Scenarios: TOML → checked types → ensembles → result.
 
 mod check;
+mod drawings;
 mod exact;
 mod expressions;
 mod flow;

@@ -1,0 +1,245 @@
+//! What is stored only to be drawn: a few whole paths, clouds of many, the loss around them, and Γ.
+
+use super::Scenario;
+use super::system::System;
+use crate::clocks::Steps;
+use crate::ensemble::{Block, BlockView, Dynamics, Observer};
+use crate::landscape::broadcast;
+use crate::projection::{Projector, Tangent};
+use crate::real::{LANES, Lanes};
+use crate::report::result::{Clouds, ContourGrid, SamplePaths};
+use nalgebra::DVector;
+use rayon::prelude::*;
+
+/// Whole paths that are drawn, and at most how many points of each.
+const SAMPLE_PATHS: u64 = 4;
+const SAMPLE_POINTS: u64 = 400;
+
+/// Paths and frames of a cloud, and steps across the window in which Γ is traced.
+const CLOUD_PATHS: u64 = 256;
+const CLOUD_FRAMES: u64 = 48;
+const TRACE_STEPS: f64 = 200.0;
+
+/// The first coordinates of a few paths: `positions[process][path][time]`.
+type Positions = Vec<Vec<Vec<Vec<f64>>>>;
+
+/// The ends of the finite values.
+fn window(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let (low, high) = values
+        .filter(|v| v.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
+            (l.min(v), h.max(v))
+        });
+    (low <= high).then_some((low, high))
+}
+
+/// Keeps those of the first paths of a block.
+struct Recorder {
+    paths: usize,
+    positions: Positions,
+}
+
+impl Observer for Recorder {
+    fn observe(&mut self, _save: usize, view: &BlockView<'_>) {
+        let d = view.ensemble.dimension();
+        for (process, paths) in self.positions.iter_mut().enumerate() {
+            let state = view.state(process);
+            paths.resize(self.paths, vec![]);
+            for (i, path) in paths.iter_mut().enumerate() {
+                let group = &state[i / LANES * d..(i / LANES + 1) * d];
+                path.push(
+                    group
+                        .iter()
+                        .take(2)
+                        .map(|x| x.to_array()[i % LANES])
+                        .collect(),
+                );
+            }
+        }
+    }
+
+    fn finish(&mut self, _view: &BlockView<'_>) {}
+}
+
+impl Scenario {
+    /// L on a grid around the sample paths and clouds, in two dimensions.
+    pub(super) fn contours(
+        &self,
+        paths: &[Vec<Vec<Vec<f64>>>],
+        clouds: &Option<Clouds>,
+    ) -> Option<ContourGrid> {
+        if self.x0.len() != 2 {
+            return None;
+        }
+        let clouds = clouds.iter().flat_map(|c| &c.positions);
+        let points: Vec<&Vec<f64>> = paths.iter().chain(clouds).flatten().flatten().collect();
+        let axis = |i: usize| -> Option<Vec<f64>> {
+            let (low, high) = window(points.iter().map(|p| p[i]))?;
+            let pad = 0.12 * (high - low).max(1e-3);
+            let n = 121;
+            let step = (high - low + 2.0 * pad) / (n - 1) as f64;
+            Some((0..n).map(|k| low - pad + step * k as f64).collect())
+        };
+        let (x, y) = (axis(0)?, axis(1)?);
+        let value = |point: [f64; 2]| {
+            let mut out = [Lanes::ZERO];
+            self.oracle.landscape.values(&broadcast(&point), &mut out);
+            out[0].to_array()[0]
+        };
+        let values = y
+            .iter()
+            .map(|&b| x.iter().map(|&a| value([a, b])).collect())
+            .collect();
+        Some(ContourGrid { x, y, values })
+    }
+
+    /// Runs the paths first, …, first + count − 1 of the ensemble once more, at most one block of them, and looks at the
+    /// iterates themselves at the given number of evenly spaced steps: the steps, and `positions[process][path][time]`.
+    fn record(
+        &self,
+        system: &System,
+        first: u64,
+        count: u64,
+        points: u64,
+    ) -> (Vec<f64>, Positions) {
+        let mut ensemble = system.ensemble.clone();
+        let steps = ensemble.save.last().map_or(0, |k| k.0);
+        let mut period = 1;
+        if let Some(slow) = &mut ensemble.slow {
+            slow.landed = false;
+            period = slow.grid.period();
+        }
+        // Whole periods, from the start to the end.
+        let periods = steps / period;
+        let points = points.min(periods).max(1);
+        let at = |i: u64| Steps((2 * i * periods + points) / (2 * points) * period);
+        ensemble.save = (0..=points).map(at).collect();
+        let times = ensemble
+            .save
+            .iter()
+            .map(|&k| self.time(k, system.eta))
+            .collect();
+        // The coupled trajectory has weights for the old save steps only, a prescribed curve its points: they are left out.
+        let drawn =
+            |p: &Dynamics| !matches!(p, Dynamics::Coupled { .. } | Dynamics::Prescribed { .. });
+        ensemble.processes.retain(drawn);
+        ensemble.active = vec![true; ensemble.processes.len()];
+        let mut block = Block::new(&ensemble);
+        let count = count.min(block.paths());
+        let mut recorder = Recorder {
+            paths: count as usize,
+            positions: vec![vec![]; ensemble.processes.len()],
+        };
+        block.run(&ensemble, first, count, &mut recorder);
+        let mut recorded = recorder.positions.into_iter();
+        let positions = system.processes.iter().map(|local| {
+            local
+                .filter(|&l| drawn(&system.ensemble.processes[l]))
+                .and_then(|_| recorded.next())
+                .unwrap_or_default()
+        });
+        (times, positions.collect())
+    }
+
+    /// The first paths with many save times.
+    pub(super) fn sample_paths(&self, system: &System) -> SamplePaths {
+        let (times, positions) = self.record(system, 0, SAMPLE_PATHS, SAMPLE_POINTS);
+        SamplePaths {
+            eta: system.eta,
+            times,
+            positions,
+        }
+    }
+
+    /// Many paths with few save times, and Γ around them.
+    pub(super) fn clouds(&self, system: &System) -> Clouds {
+        let block = system.ensemble.block_paths();
+        let blocks = CLOUD_PATHS.div_ceil(block);
+        let parts: Vec<_> = (0..blocks)
+            .into_par_iter()
+            .map(|b| self.record(system, b * block, block, CLOUD_FRAMES))
+            .collect();
+        let times = parts.first().map_or(vec![], |p| p.0.clone());
+        // Figures need five digits.
+        let rounded = |x: f64| (1e5 * x).round() / 1e5;
+        let processes = 0..system.processes.len();
+        let positions: Positions = processes
+            .map(|process| {
+                let paths = || parts.iter().flat_map(|p| &p.1[process]);
+                if paths().next().is_none() {
+                    return vec![];
+                }
+                let at = |j: usize| -> Vec<Vec<f64>> {
+                    let points = paths().take(CLOUD_PATHS as usize).map(|p| &p[j]);
+                    points
+                        .map(|p| p.iter().map(|&x| rounded(x)).collect())
+                        .collect()
+                };
+                (0..times.len()).map(at).collect()
+            })
+            .collect();
+        let axis = |i: usize| window(positions.iter().flatten().flatten().map(|p| p[i]));
+        let manifold = match (axis(0), axis(1), &self.landing) {
+            (Some(x), Some(y), Some(landing)) => self.trace(landing, [x, y]),
+            _ => vec![],
+        };
+        Clouds {
+            eta: system.eta,
+            times,
+            positions,
+            manifold,
+        }
+    }
+
+    /// The connected part of a one-dimensional Γ through a point, as far as a window and a margin around it reach.
+    fn trace(&self, start: &[f64], window: [(f64, f64); 2]) -> Vec<Vec<Vec<f64>>> {
+        let landscape = &*self.oracle.landscape;
+        let projector = Projector::new(landscape, self.projection());
+        let size = window.iter().map(|(l, h)| h - l).fold(1e-3, f64::max);
+        let inside = |p: &DVector<f64>| {
+            let margin = 0.15 * size;
+            window
+                .iter()
+                .zip(p.iter())
+                .all(|((l, h), x)| *x >= l - margin && *x <= h + margin)
+        };
+        let start = DVector::from_column_slice(start);
+        let step = size / TRACE_STEPS;
+        let walk = |sign: f64| -> (Vec<DVector<f64>>, bool) {
+            let mut points = vec![];
+            let (mut p, mut before): (_, Option<DVector<f64>>) = (start.clone(), None);
+            for i in 0..(20.0 * TRACE_STEPS) as usize {
+                let Some(direction) = Tangent::new(landscape, &p)
+                    .ok()
+                    .filter(|t| t.rank() == 1)
+                    .map(|t| t.basis().column(0).into_owned())
+                else {
+                    break;
+                };
+                let along = before.as_ref().map_or(sign, |b| b.dot(&direction).signum());
+                let direction = direction * along;
+                let Ok(landing) = projector.land(&(&p + &direction * step)) else {
+                    break;
+                };
+                p = landing.point;
+                before = Some(direction);
+                if !inside(&p) {
+                    break;
+                }
+                points.push(p.clone());
+                if i > 3 && (&p - &start).norm() < 0.6 * step {
+                    return (points, true);
+                }
+            }
+            (points, false)
+        };
+        let (forward, closed) = walk(1.0);
+        let mut line: Vec<DVector<f64>> = vec![];
+        if !closed {
+            line.extend(walk(-1.0).0.into_iter().rev());
+        }
+        line.push(start.clone());
+        line.extend(forward);
+        vec![line.iter().map(|p| p.as_slice().to_vec()).collect()]
+    }
+}
