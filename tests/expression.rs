@@ -8,7 +8,7 @@ use slowsde::ensemble::Control;
 use slowsde::expression::{Function, Scope};
 use slowsde::landscape::{
     DoubleWell, Ellipse, Expression, ExpressionModel, Formula, Hyperbola, Landscape, Quadratic,
-    Regression, RegressionLoss, SampleLoss, Sphere, Steepness, Valley,
+    QuadraticForm, Regression, RegressionLoss, SampleLoss, Sphere, Steepness, Valley,
 };
 use slowsde::scenario::{Overrides, Profile, Scenario};
 use std::error::Error;
@@ -194,6 +194,78 @@ fn built_in_landscapes_as_expressions() -> Outcome {
         &loss(&xy, "0.5*((x - 1)^2 + 0.6*(x - 1)*(y + 2) + 0.5*(y + 2)^2)"),
         &Quadratic::from_matrix(matrix)?.with_center(vec![1.0, -2.0])?,
     );
+    Ok(())
+}
+
+/// Losses with a constant Hessian are known as such, however they are written, and their form is that of the built-in landscape;
+/// no other loss is.
+#[test]
+fn quadratic_losses_have_exact_moments() -> Outcome {
+    let matrix = nalgebra::DMatrix::from_row_slice(2, 2, &[1.0, 0.3, 0.3, 0.5]);
+    let built_in = Quadratic::from_matrix(matrix)?.with_center(vec![1.0, -2.0])?;
+    let xy = ["x", "y"];
+    let same = |name: &str, form: Option<QuadraticForm>, want: &QuadraticForm| -> Outcome {
+        let form = form.ok_or_else(|| format!("{name}: no form"))?;
+        let worst = (&form.hessian - &want.hessian).amax();
+        assert!(worst < 1e-14, "{name}: {worst:e}");
+        let worst = (&form.center - &want.center).amax();
+        assert!(worst < 1e-12, "{name}: {worst:e}");
+        assert!((form.offset - want.offset).abs() < 1e-13, "{name}");
+        Ok(())
+    };
+    let want = Landscape::quadratic_form(&built_in).ok_or("no form")?;
+    for text in [
+        "0.5*((x - 1)^2 + 0.6*(x - 1)*(y + 2) + 0.5*(y + 2)^2)",
+        "x*x/2 + 0.3*x*y + y^2/4 - 0.4*x + 0.7*y + 0.9",
+    ] {
+        same(text, Formula::quadratic_form(&loss(&xy, text)), &want)?;
+    }
+    // 200 coupled parameters, whose second derivatives are not written out.
+    let text = "norm2(w) + sum(w)^2/200 - 2*sum(w)";
+    let form = Formula::quadratic_form(&loss(&["w[1..200]"], text));
+    let mut hessian = nalgebra::DMatrix::from_element(200, 200, 0.01);
+    hessian.fill_diagonal(2.01);
+    // 2w + sum(w)/100 = 2 in every entry: w = 1/2.
+    let want = QuadraticForm {
+        hessian,
+        center: nalgebra::DVector::from_element(200, 0.5),
+        offset: 50.0 + 50.0 - 200.0,
+    };
+    same(text, form, &want)?;
+
+    // Least squares on data, written as residuals and as losses of a row.
+    let data = nalgebra::DMatrix::from_fn(13, 2, |i, k| (1.0 + (3 * i + 5 * k) as f64).sin());
+    let design = nalgebra::DMatrix::from_fn(13, 2, |i, k| [1.0, data[(i, 0)]][k]);
+    let targets: Vec<f64> = data.column(1).iter().copied().collect();
+    let regression = Regression::new(design, targets, RegressionLoss::LeastSquares, 0.0)?;
+    let want = Landscape::quadratic_form(&regression).ok_or("no form")?;
+    let mut names = scope(&["a", "b"]);
+    for column in ["s", "y"] {
+        names.column(column)?;
+    }
+    let residual = Function::parse("a + b*s - y", &names)?;
+    let squared = ExpressionModel::squared_loss(residual, &data)?;
+    same("residuals", Landscape::quadratic_form(&squared), &want)?;
+    let row = Function::parse("0.5*(a + b*s - y)^2", &names)?;
+    let rows = SampleLoss::new(row, &data)?;
+    same("rows", Formula::quadratic_form(&rows), &want)?;
+    let gradients = |landscape: &dyn Landscape| {
+        let sum = landscape.finite_sum()?;
+        sum.constant_output_gradients()
+    };
+    let (ours, theirs) = (gradients(&squared), gradients(&regression));
+    let difference = ours.ok_or("not constant")? - theirs.ok_or("not constant")?;
+    assert!(difference.amax() < 1e-15);
+
+    for text in [
+        "0.5*(x*y - 1)^2",
+        "x^2 + y",
+        "x",
+        "exp(x)",
+        "x^2 + sin(y)^2",
+    ] {
+        assert_eq!(Formula::quadratic_form(&loss(&xy, text)), None, "{text}");
+    }
     Ok(())
 }
 

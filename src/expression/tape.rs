@@ -90,6 +90,12 @@ impl Tape {
             .collect()
     }
 
+    /// Whether all outputs are 0 for all inputs.
+    pub fn vanishes(&self) -> bool {
+        let zero = |output: &Output| matches!(output, Output::Constant(0.0));
+        self.outputs.iter().all(zero)
+    }
+
     /// Runs the program on `G` sets of inputs: `input(i, j)` is input i of set j. The outputs are then in `registers` (at
     /// least as many as [`Tape::registers`]).
     #[inline(always)]
