@@ -1,6 +1,8 @@
 //! Scenarios: TOML → checked types → ensembles → result.
 
+mod assign;
 mod check;
+mod comparisons;
 mod drawings;
 mod exact;
 mod expressions;
