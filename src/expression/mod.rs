@@ -23,6 +23,7 @@ mod parser;
 mod scope;
 mod sum_of_squares;
 mod tape;
+mod values;
 
 pub use error::ExpressionError;
 pub(crate) use error::{place, snippet};
@@ -30,3 +31,4 @@ pub use function::Function;
 pub(crate) use matrix_product::MatrixProduct;
 pub use scope::Scope;
 pub(crate) use sum_of_squares::SumOfSquares;
+pub use values::Values;

@@ -112,6 +112,16 @@ mod number {
         }
     }
 
+    impl Numbers for (f64, f64) {
+        type Written = (Written, Written);
+        fn write(&self) -> Self::Written {
+            (self.0.write(), self.1.write())
+        }
+        fn read((a, b): Self::Written) -> Option<(f64, f64)> {
+            Some((f64::read(a)?, f64::read(b)?))
+        }
+    }
+
     impl Numbers for Option<(f64, f64)> {
         type Written = Option<(Written, Written)>;
         fn write(&self) -> Self::Written {
@@ -339,6 +349,9 @@ pub struct Histogram {
     /// Exact law, where it is known to be Gaussian: mean and standard deviation.
     #[serde(with = "number")]
     pub gaussian: Option<(f64, f64)>,
+    /// Points (z, density) of the exact law, where it is known otherwise.
+    #[serde(with = "number", default, skip_serializing_if = "Vec::is_empty")]
+    pub density: Vec<(f64, f64)>,
 }
 
 /// "left is a weak approximation of right": one row of the verdict table.
@@ -418,11 +431,21 @@ pub enum DistanceKind {
     Wasserstein,
     /// Mean over directions of the Wasserstein-1 distance between projections of the laws.
     SlicedWasserstein,
-    /// |E F(Φ(x)) − E F(X)| for a functional F of the whole path.
+    /// |E F(Φ(x)) − E F(X)| for a functional F of the whole path, or the share of paths below a quantile of a stated law.
     Functional,
 }
 
 impl DistanceKind {
+    /// Whether laws are compared, not paths or expectations.
+    pub fn is_law(self) -> bool {
+        matches!(
+            self,
+            DistanceKind::KolmogorovSmirnov
+                | DistanceKind::Wasserstein
+                | DistanceKind::SlicedWasserstein
+        )
+    }
+
     /// Whether the distance is the root of a mean square: its fit is that of the square.
     pub fn is_mean_square(self) -> bool {
         matches!(self, DistanceKind::Pathwise | DistanceKind::Supremum)

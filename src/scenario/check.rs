@@ -3,15 +3,16 @@
 use super::assign::{assign, has_key};
 use super::comparisons::{check_schedules, comparisons};
 use super::expressions::names;
+use super::known::{Known, known};
 use super::landscapes::{landscape, random_point};
 use super::locate::{locate, locate_expression};
-use super::noises::noise;
+use super::noises::{check_covariance, noise};
 use super::raw::*;
 use super::settings::run_settings;
 use super::syntax::syntax_error;
 use super::{DataFolder, Overrides, Profile, Scenario};
 use crate::ensemble::{InitialMomentum, Region};
-use crate::expression::ExpressionError;
+use crate::expression::{ExpressionError, Scope, Values};
 use crate::landscape::{Landscape, broadcast};
 use crate::oracle::*;
 use crate::projection::{ProjectionError, Projector, Settings, Tolerance};
@@ -243,6 +244,8 @@ fn check(
     };
     vector("start.x0.at", &x0, d)?;
     finite_start(&*landscape, &x0)?;
+    let oracle = Oracle { landscape, noise };
+    check_covariance(&raw.noise, &oracle, &x0, &scope)?;
     let m0 = match raw.start.m0 {
         RawMomentum::Zero => InitialMomentum::Zero,
         RawMomentum::Gradient => InitialMomentum::Gradient,
@@ -260,7 +263,10 @@ fn check(
             InitialMomentum::Gaussian(s)
         }
     };
-    let region = raw.compact_set.map(|r| region(r, &x0)).transpose()?;
+    let region = raw
+        .compact_set
+        .map(|r| region(r, &x0, &scope))
+        .transpose()?;
     let settings = match profile {
         Profile::Smoke => raw.profile.smoke,
         Profile::Quick => raw.profile.quick,
@@ -269,7 +275,7 @@ fn check(
     let run = run_settings(
         settings.over(raw.run),
         profile,
-        &*landscape,
+        &*oracle.landscape,
         &scope,
         factor == 0.0,
         raw.regime,
@@ -289,7 +295,7 @@ fn check(
                 power == 0.0,
                 "0 in the slow regime: Theorem 5.5 has σ = 1",
             )?;
-            let landing = landing(&*landscape, &x0)?;
+            let landing = landing(&*oracle.landscape, &x0)?;
             if region.as_ref().is_some_and(|r| !r.contains(&landing)) {
                 return problem(
                     "compact_set",
@@ -318,9 +324,9 @@ fn check(
         profile,
         regime: raw.regime,
         landing,
-        slow_noise: noise.slow_noise().scaled(factor * factor),
+        slow_noise: oracle.noise.slow_noise().scaled(factor * factor),
         settings: text.to_string(),
-        oracle: Oracle { landscape, noise },
+        oracle,
         noise_factor: factor,
         noise_power: power,
         x0,
@@ -329,9 +335,12 @@ fn check(
         learning_rate,
         momentum,
         dampening,
+        known: Known::default(),
         comparisons: vec![],
         run,
     };
+    let known = known(&raw.known, &scope, &scenario)?;
+    let scenario = Scenario { known, ..scenario };
     let comparisons = comparisons(&raw.compare, &scenario)?;
     check_schedules(&scenario, &comparisons)?;
     Ok(Scenario {
@@ -412,7 +421,7 @@ fn landing(landscape: &dyn Landscape, x0: &[f64]) -> Result<Vec<f64>, Problem> {
 }
 
 /// A point in a message, to seven digits, cut off where it is long.
-fn shown(x: &[f64]) -> String {
+pub(super) fn shown(x: &[f64]) -> String {
     let rounded = |v: &f64| format!("{v:.6e}").parse().unwrap_or(*v).to_string();
     let mut numbers: Vec<String> = x.iter().take(4).map(rounded).collect();
     if x.len() > 4 {
@@ -462,7 +471,7 @@ pub(super) fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Probl
     Ok(DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]))
 }
 
-fn region(raw: RawRegion, x0: &[f64]) -> Result<Region, Problem> {
+fn region(raw: RawRegion, x0: &[f64], scope: &Scope) -> Result<Region, Problem> {
     let d = x0.len();
     let region = match raw {
         RawRegion::Ball { radius, center } => {
@@ -481,6 +490,10 @@ fn region(raw: RawRegion, x0: &[f64]) -> Result<Region, Problem> {
             vector("compact_set.box.upper", &upper, d)?;
             Region::Box { lower, upper }
         }
+        RawRegion::Expression(text) => Region::Sublevel(
+            Values::single(&text, scope)
+                .or_else(|e| bad_expression("compact_set.expression", e))?,
+        ),
     };
     if !region.contains(x0) {
         return problem("compact_set", "does not contain start.x0");

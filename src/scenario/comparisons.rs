@@ -123,10 +123,19 @@ fn slow_comparison(
             );
         }
     }
-    if right == ProcessKind::ClosedForm && scenario.slow_law().is_none() {
+    let derived = scenario.regime == Regime::Slow && scenario.slow_law().is_some();
+    if right == ProcessKind::ClosedForm && !derived && !scenario.known.has_laws() {
+        let why = match scenario.regime {
+            Regime::Slow => {
+                "but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise; for any other"
+            }
+            Regime::Fast => "but the law of the limit (51) is not known:",
+        };
         return problem(
             format!("{key}.right"),
-            "is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise",
+            format!(
+                "is `closed_form`, {why} state it under [[known.law]], with `function` and `mean` or `density`"
+            ),
         );
     }
     if [left, right].contains(&ProcessKind::SlowFlow)

@@ -113,6 +113,7 @@ fn summary(
             width,
             counts: counts.collect(),
             gaussian,
+            density: vec![],
         }
     });
     ProcessSummary {

@@ -125,6 +125,7 @@ fn summary(kind: Kind, eta: f64, times: &[f64]) -> ProcessSummary {
             width,
             counts: counts.collect(),
             gaussian: Some(law(kind, eta, time)).filter(|_| kind.bias > 0.0),
+            density: vec![],
         }
     };
     let mean = |h: usize| EstimateSeries {
