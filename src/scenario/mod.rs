@@ -9,6 +9,8 @@ mod landscapes;
 mod locate;
 mod noises;
 mod raw;
+#[cfg(test)]
+mod reference;
 mod run;
 mod settings;
 mod slow;
