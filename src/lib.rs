@@ -30,9 +30,10 @@
 //!
 //! # From Rust
 //!
-//! A loss is a [`landscape::Formula`], written once for every number type; an [`ensemble::Ensemble`] runs it eight paths to a
-//! register. `examples/own_landscape.rs` does it in a page. Or it is a text, a [`landscape::Expression`]: [`expression`] says what may be
-//! written.
+//! A loss is a closure, [`landscape::Expression::from_fn`], or a text, [`landscape::Expression::of_loss`], with exact derivatives;
+//! [`expression`] says what may be written. Or it is a [`landscape::Formula`] with derivatives written by hand, once for every number
+//! type, which [`landscape::check_derivatives`] checks. An [`ensemble::Ensemble`] runs it eight paths to a register;
+//! `examples/own_landscape.rs` does it in a page.
 //!
 #![doc = include_str!("../NOTATION.md")]
 #![warn(missing_docs)]

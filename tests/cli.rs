@@ -643,6 +643,178 @@ fn an_interrupted_run_reports_what_it_completed_and_leaves_no_partial_folder() {
     assert_eq!(summary.scenarios.len(), 1);
 }
 
+/// `slowsde new`: the file is there, valid at every profile, and its verdicts at smoke are those it expects.
+#[test]
+fn new_scenarios_are_written_and_hold() {
+    let desk = Desk::new();
+    fs::remove_file(desk.path("tiny.toml")).expect("removed");
+    let output = desk.command(&["new", "mine"]).assert().code(0).stderr("");
+    assert_snapshot!(String::from_utf8_lossy(&output.get_output().stdout), @"
+    mine.toml: written. Next:
+      edit it: the loss, its noise, the test functions
+      slowsde check mine.toml
+      slowsde run mine.toml --profile smoke
+      slowsde run mine.toml
+    ");
+    desk.command(&["new", "my slow loss.toml", "--slow"])
+        .assert()
+        .code(0)
+        .stdout(predicate::str::contains(
+            "  slowsde check \"my slow loss.toml\"\n",
+        ));
+    let files = ["mine.toml", "my slow loss.toml"];
+    assert_eq!(names(desk.folder.path()), files);
+    for profile in ["smoke", "quick", "full"] {
+        desk.command(&["check", files[0], files[1], "--profile", profile])
+            .assert()
+            .code(0);
+    }
+    desk.command(&["run", files[0], files[1], "--profile", "smoke"])
+        .assert()
+        .code(0);
+    let text = fs::read_to_string(desk.path("output/summary.json")).expect("read");
+    let summary: Summary = serde_json::from_str(&text).expect("summary");
+    for scenario in &summary.scenarios {
+        for verdict in &scenario.verdicts {
+            assert!(verdict.as_expected, "{}: {}", scenario.name, verdict.reason);
+        }
+    }
+    assert_eq!(summary.scenarios.len(), 2);
+}
+
+#[test]
+fn new_refuses_what_would_do_harm() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.refusal(&["new", "tiny"]), @"error: tiny.toml: exists already and will not be replaced; take another name, or move the file away");
+    assert_eq!(
+        fs::read_to_string(desk.path("tiny.toml")).expect("read"),
+        TINY
+    );
+    assert_snapshot!(desk.refusal(&["new", "folder/mine"]), @"error: `folder/mine` has a path in it, but `new` writes into the current directory: go to the folder first, and give a name only");
+    assert_snapshot!(desk.refusal(&["new", "..\\mine.toml"]), @r"error: `..\mine.toml` has a path in it, but `new` writes into the current directory: go to the folder first, and give a name only");
+    for name in [
+        "", ".toml", ".hidden", "a\"b", "a\nb", "mine.", "--", "mine ",
+    ] {
+        let message = desk.refusal(&["new", "--", name]);
+        assert!(
+            message.contains("cannot be the name of a scenario; allowed: letters"),
+            "{message}"
+        );
+    }
+    assert_snapshot!(desk.refusal(&["new", "hyperbola"]), @"error: `hyperbola` is the name of a bundled scenario, whose results it would replace; take another name");
+    assert_eq!(names(desk.folder.path()), ["tiny.toml"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn new_in_a_folder_that_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let folder = desk.path("locked");
+    fs::create_dir(&folder).expect("created");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).expect("set");
+    if fs::write(folder.join("probe"), "").is_ok() {
+        return; // Permissions do not bind root.
+    }
+    let mut command = desk.command(&["new", "mine"]);
+    let output = command.current_dir(&folder).assert().code(2);
+    let message = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(
+        message.starts_with("error: mine.toml: cannot be written in the current directory: "),
+        "{message}"
+    );
+}
+
+/// The lines of a template that begin with `#` and no space, in groups, each with the comment before it.
+fn alternatives(text: &str) -> Vec<(String, Vec<usize>)> {
+    let mut groups: Vec<(String, Vec<usize>)> = vec![];
+    let mut comment = String::new();
+    let mut open = false;
+    for (i, line) in text.lines().enumerate() {
+        let commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+        match (commented, open) {
+            (true, true) => groups.last_mut().expect("a group").1.push(i),
+            (true, false) => groups.push((std::mem::take(&mut comment), vec![i])),
+            (false, _) => comment = line.strip_prefix("# ").unwrap_or_default().to_string(),
+        }
+        open = commented;
+    }
+    groups
+}
+
+/// Takes the `#` from a group and puts one before what its comment says that it replaces, and the groups that it needs.
+fn with_alternative(text: &str, groups: &[(String, Vec<usize>)], chosen: usize) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let quoted = |part: &str| -> Vec<String> {
+        let names = part.split('`').skip(1).step_by(2);
+        names.map(str::to_owned).collect()
+    };
+    let mut wanted = vec![chosen];
+    let (comment, _) = &groups[chosen];
+    if let Some((_, needs)) = comment.split_once(", for ") {
+        for name in quoted(needs.split(':').next().unwrap_or_default()) {
+            let needed = groups.iter().position(|(_, at)| {
+                text.lines().nth(at[0]).unwrap_or_default()[1..].starts_with(&name)
+            });
+            wanted.push(needed.expect("the alternative that is needed"));
+        }
+    }
+    for group in wanted {
+        let (comment, at) = &groups[group];
+        let replaced = comment.strip_prefix("Instead of ").unwrap_or_default();
+        let replaced = replaced.split([',', ':']).next().unwrap_or_default();
+        for name in quoted(replaced) {
+            // A table goes with its keys, up to a comment or an empty line.
+            let active = |l: &String| {
+                l.starts_with(&name) && (name.starts_with('[') || l[name.len()..].starts_with(" ="))
+            };
+            // The nearest: other tables may have the same key.
+            let start = (0..at[0])
+                .rev()
+                .find(|&i| active(&lines[i]))
+                .expect("what is replaced");
+            lines[start].insert(0, '#');
+            if name.starts_with('[') {
+                for line in &mut lines[start + 1..] {
+                    if line.starts_with('#') || line.is_empty() {
+                        break;
+                    }
+                    line.insert(0, '#');
+                }
+            }
+        }
+        for &i in at {
+            lines[i].remove(0);
+        }
+    }
+    lines.join("\n")
+}
+
+/// Every alternative of a new scenario is accepted where its comment says that it goes.
+#[test]
+fn alternatives_of_new_scenarios_are_accepted() {
+    for (slow, expected) in [(false, 16), (true, 9)] {
+        let desk = Desk::new();
+        let arguments = ["new", "mine", "--slow"];
+        desk.command(&arguments[..if slow { 3 } else { 2 }])
+            .assert()
+            .code(0);
+        let text = fs::read_to_string(desk.path("mine.toml")).expect("read");
+        desk.file("data.csv", "s,y\n-1.0,-0.5\n0.5,0.3\n2.0,0.8\n");
+        let groups = alternatives(&text);
+        assert_eq!(groups.len(), expected, "{groups:#?}");
+        let plain = toml::from_str::<toml::Table>(&text).expect("TOML");
+        for chosen in 0..groups.len() {
+            let changed = with_alternative(&text, &groups, chosen);
+            let table = toml::from_str::<toml::Table>(&changed)
+                .unwrap_or_else(|e| panic!("{:?}: {e}\n{changed}", groups[chosen]));
+            assert_ne!(table, plain, "{:?} changes nothing", groups[chosen]);
+            desk.file("changed.toml", &changed);
+            desk.command(&["check", "changed.toml"]).assert().code(0);
+        }
+    }
+}
+
 /// Φ(x) with its record, the geometry of Γ and the coefficients of the slow SDE; refusals name what is wrong.
 #[test]
 fn a_point_is_projected() {

@@ -5,11 +5,14 @@ mod contract;
 use contract::{check_contract, check_outputs, points};
 use proptest::prelude::*;
 use slowsde::ensemble::Control;
-use slowsde::expression::{Function, Scope};
+use slowsde::expression::{Function, Scope, Symbol, dot, norm2, sum};
 use slowsde::landscape::{
-    DoubleWell, Ellipse, Expression, ExpressionModel, Formula, Hyperbola, Landscape, Quadratic,
-    QuadraticForm, Regression, RegressionLoss, SampleLoss, Sphere, Steepness, Valley,
+    Activation, DiagonalNetwork, DoubleWell, Ellipse, Expression, ExpressionModel, Formula,
+    Hyperbola, Landscape, MatrixFactorization, Quadratic, QuadraticForm, Regression,
+    RegressionLoss, SampleLoss, Sphere, Steepness, TwoLayerNetwork, Valley, broadcast,
 };
+use slowsde::oracle::{EntryLaw, ExpressionNoise, Noise};
+use slowsde::real::Lanes;
 use slowsde::scenario::{Overrides, Profile, Scenario};
 use std::error::Error;
 use std::path::Path;
@@ -624,6 +627,317 @@ fn trees() -> impl Strategy<Value = Tree> {
     })
 }
 
+impl Tree {
+    /// The same as [`Tree::text`], on symbols.
+    fn symbol<'g>(&self, x: Symbol<'g>, y: Symbol<'g>) -> Symbol<'g> {
+        let v = |t: &Tree| t.symbol(x, y);
+        match self {
+            Tree::X => x,
+            Tree::Y => y,
+            Tree::Number(k) => (f64::from(*k) / 4.0).into(),
+            Tree::Add(a, b) => v(a) + v(b),
+            Tree::Subtract(a, b) => v(a) - v(b),
+            Tree::Multiply(a, b) => v(a) * v(b),
+            Tree::Divide(a, b) => v(a) / (2.0 + v(b).sin()),
+            Tree::Negate(a) => -v(a),
+            Tree::Power(a, n) => v(a).tanh().powi(*n),
+            Tree::Call(name, a) => match *name {
+                "exp" => v(a).tanh().exp(),
+                "log" => (2.0 + v(a).cos()).ln(),
+                "sqrt" => (1.0 + v(a).powf(2.0)).sqrt(),
+                "sin" => v(a).sin(),
+                "cos" => v(a).cos(),
+                "tanh" => v(a).tanh(),
+                "sigmoid" => v(a).sigmoid(),
+                _ => v(a).softplus(),
+            },
+        }
+    }
+}
+
+/// All that a formula says at some points, bit by bit.
+fn bits<F: Formula>(formula: &F) -> Vec<u64> {
+    let d = Formula::dimension(formula);
+    let m = nalgebra::DMatrix::from_fn(d, d, |i, j| 0.3 + (i + j) as f64 - (i * j) as f64);
+    let mut bits = vec![];
+    for x in points(17, 20, d, 1.0) {
+        let vector = nalgebra::DVector::from_column_slice(&x);
+        let jet = formula.jet(&vector);
+        let third = formula.third(&vector, &m);
+        let lanes = broadcast(&x);
+        let mut on_lanes = vec![Lanes::ZERO; d + 1];
+        formula.gradients(&lanes, &mut on_lanes[..d]);
+        formula.values(&lanes, &mut on_lanes[d..]);
+        let on_lanes = on_lanes.iter().map(|v| v.to_array()[3]);
+        bits.push(jet.value.to_bits());
+        bits.extend(jet.gradient.iter().map(|v| v.to_bits()));
+        bits.extend(jet.hessian.iter().map(|v| v.to_bits()));
+        bits.extend(third.iter().map(|v| v.to_bits()));
+        bits.extend(on_lanes.map(f64::to_bits));
+    }
+    bits
+}
+
+/// A loss in Rust, and the same as a text in x\[1..d\].
+type Pair = (usize, &'static str, for<'g> fn(&[Symbol<'g>]) -> Symbol<'g>);
+
+/// The same operations in the same order: value and derivatives have the same bits, on one path and on eight.
+#[test]
+fn closures_have_the_bits_of_their_texts() -> Outcome {
+    let pairs: &[Pair] = &[
+        (2, "0.5*(x[1]*x[2] - 1)^2", |x| {
+            0.5 * (x[0] * x[1] - 1.0).square()
+        }),
+        (2, "(x[1] - 2)*(3/x[2]) + 4 - -x[1]/2", |x| {
+            (x[0] - 2.0) * (3.0 / x[1]) + 4.0 - -x[0] / 2.0
+        }),
+        (
+            1,
+            "exp(x[1]) + log(x[1] + 3) + sqrt(x[1] + 3) + sin(x[1])",
+            |x| x[0].exp() + (x[0] + 3.0).ln() + (x[0] + 3.0).sqrt() + x[0].sin(),
+        ),
+        (
+            1,
+            "cos(x[1])*tanh(x[1])*sigmoid(x[1])*softplus(x[1])",
+            |x| x[0].cos() * x[0].tanh() * x[0].sigmoid() * x[0].softplus(),
+        ),
+        (1, "x[1]^5 + x[1]^-3 + (x[1] + 3)^1.5 + 2^x[1]", |x| {
+            x[0].powi(5) + x[0].powi(-3) + (x[0] + 3.0).powf(1.5) + Symbol::from(2.0).powf(x[0])
+        }),
+        (2, "(3 + x[1])^x[2] + (3 + x[1])^0.3", |x| {
+            (3.0 + x[0]).powf(x[1]) + (3.0 + x[0]).powf(0.3)
+        }),
+        (
+            7,
+            "(norm2(x) - 1)^2/4 + sum(x^3) + dot(x[1..3], x[5..7])*x[4]",
+            |x| {
+                let cubes: Vec<Symbol> = x.iter().map(|x| x.powi(3)).collect();
+                (norm2(x) - 1.0).square() / 4.0 + sum(&cubes) + dot(&x[..3], &x[4..]) * x[3]
+            },
+        ),
+        (4, "sum(x*x) + 1/(3 + sum(x))", |x| {
+            x.iter().map(|x| x * x).sum::<Symbol>() + (3.0 + x.iter().sum::<Symbol>()).recip()
+        }),
+        (2, "7", |_| 7.0.into()),
+        (2, "x[1] - x[1]", |x| x[0] - x[0]),
+    ];
+    for (d, text, closure) in pairs {
+        let written =
+            Expression::of_loss(text, &Scope::of_dimension(*d)).map_err(|e| e.to_string())?;
+        let traced = Expression::from_fn(*d, closure)?;
+        assert_eq!(bits(&traced), bits(&written), "{text}");
+        check_contract(
+            text,
+            &Expression::from_fn(*d, closure)?,
+            &points(3, 11, *d, 1.0),
+        )?;
+    }
+    // Assignments, products and references: other orders, the same function.
+    let loss = Expression::from_fn(3, |x| {
+        let mut loss = Symbol::from(1.0);
+        loss += x[0];
+        loss *= &x[1];
+        loss -= 2.0;
+        loss /= 4.0;
+        let product: Symbol = x.iter().product();
+        let twice: Symbol = x.iter().copied().map(|x| 2.0 * x).product();
+        loss * -&x[2] + dot(x, &[1.0, 2.0, 3.0]) + product + &twice * 0.5 + 3.0 / &(x[0] + 5.0)
+    })?;
+    let text =
+        "-x[3]*((1 + x[1])*x[2] - 2)/4 + x[1] + 2*x[2] + 3*x[3] + 5*x[1]*x[2]*x[3] + 3/(x[1] + 5)";
+    let written = Expression::of_loss(text, &Scope::of_dimension(3))?;
+    agree(text, &loss, &written);
+    Ok(())
+}
+
+/// Only the value of a built-in landscape is run on symbols; its derivatives are compared with those written by hand.
+#[test]
+fn derivatives_of_values_are_those_written_by_hand() -> Outcome {
+    fn traced<F: Formula>(name: &str, formula: F) -> Outcome {
+        let traced = Expression::from_fn(formula.dimension(), |x| formula.value(x))?;
+        agree(name, &traced, &formula);
+        Ok(())
+    }
+    let entries = |rows, columns| {
+        nalgebra::DMatrix::from_fn(rows, columns, |i, k| (1.0 + (3 * i + 5 * k) as f64).sin())
+    };
+    traced("hyperbola", Hyperbola)?;
+    traced("double well", DoubleWell::new(3, 1.7)?)?;
+    traced("sphere", Sphere::new(3)?)?;
+    traced("ellipse", Ellipse::new(&[2.0, 0.5])?)?;
+    traced(
+        "valley",
+        Valley::new(Steepness::Exponential { kappa: 0.5 })?,
+    )?;
+    traced("quadratic", Quadratic::from_spectrum(&[2.0, 0.5, 1.0])?)?;
+    traced("factorization", MatrixFactorization::new(&entries(3, 2))?)?;
+    traced(
+        "diagonal network",
+        DiagonalNetwork::new(&entries(2, 3), vec![1.0, -0.5])?,
+    )?;
+    let targets = |i| f64::from(u8::try_from(i % 2).unwrap_or_default());
+    for loss in [RegressionLoss::LeastSquares, RegressionLoss::Logistic] {
+        let regression = Regression::new(entries(9, 3), (0..9).map(targets).collect(), loss, 0.1)?;
+        traced("regression", regression)?;
+    }
+    for activation in [Activation::Tanh, Activation::Softplus] {
+        let targets = (0..5).map(targets).collect();
+        traced(
+            "network",
+            TwoLayerNetwork::new(&entries(5, 2), targets, 2, activation)?,
+        )?;
+    }
+    Ok(())
+}
+
+#[test]
+fn closures_of_residuals_noise_and_rows() -> Outcome {
+    let names = Scope::of_dimension(3);
+    let texts = ["x[1]*x[2] - 1".to_string(), "tanh(x[2] + x[3])".into()];
+    let written = Expression::of_residuals(&texts, &names).map_err(|(_, e)| e)?;
+    let residuals =
+        Expression::residuals_from_fn(3, |x| vec![x[0] * x[1] - 1.0, (x[1] + x[2]).tanh()])?;
+    assert_eq!(bits(&residuals), bits(&written));
+    check_contract("residuals", &residuals, &points(5, 11, 3, 1.5))?;
+
+    let rows = [["0.5*x[1]", "0"], ["1", "exp(x[2])"], ["0", "x[1]*x[3]"]];
+    let rows: Vec<Vec<String>> = rows.iter().map(|r| r.map(str::to_owned).to_vec()).collect();
+    let law = EntryLaw::Student { freedom: 5.0 };
+    let written = ExpressionNoise::new(&rows, law, &names).map_err(|(_, _, e)| e)?;
+    let noise = ExpressionNoise::from_fn(3, law, |x| {
+        let zero = Symbol::from(0.0);
+        vec![
+            vec![0.5 * x[0], zero],
+            vec![1.0.into(), x[1].exp()],
+            vec![zero, x[0] * x[2]],
+        ]
+    })?;
+    assert!(!noise.additive() && noise.innovation() == written.innovation());
+    let (x, zeta) = (broadcast(&[0.3, -0.7, 1.1]), broadcast(&[0.9, -1.3]));
+    let [ours, theirs] = [&noise, &written].map(|noise| {
+        let mut v = [Lanes::ZERO; 3];
+        noise.diffuse(0.7, &x, &zeta, &mut v, &mut []);
+        v.map(|v| v.to_array()[0])
+    });
+    assert_eq!(ours, theirs);
+    // B(x)ζ with B = ((x₁/2, 0), (1, exp x₂), (0, x₁x₃)).
+    let expected = [0.15 * 0.9, 0.9 - 1.3 * (-0.7f64).exp(), -1.3 * 0.33];
+    for (found, expected) in ours.iter().zip(expected) {
+        assert!(
+            (found - 0.7 * expected).abs() < 1e-15,
+            "{found}, {expected}"
+        );
+    }
+    let constant = ExpressionNoise::from_fn(1, EntryLaw::Gaussian, |_| vec![vec![2.0.into()]])?;
+    assert!(constant.additive());
+
+    let mut names = Scope::of_dimension(2);
+    names.column("s")?;
+    names.column("y")?;
+    let written = Function::parse("softplus(x[1] + x[2]*s) - y*x[1]", &names)?;
+    let function =
+        Function::from_fn_of_rows(2, 2, |x, z| (x[0] + x[1] * z[0]).softplus() - z[1] * x[0])?;
+    let x = [0.4, -1.2];
+    let all = |f: &Function| {
+        let z = |k: usize| [0.7, 1.0][k];
+        let mut all = vec![f.value(&x, z)];
+        f.gradient(&x, z, |_, v| all.push(v));
+        f.hessian(&x, z, |_, _, v| all.push(v));
+        all
+    };
+    assert_eq!(all(&function), all(&written));
+    assert_eq!((function.dimension(), function.columns()), (2, 2));
+    Ok(())
+}
+
+/// The file, line and column of the operation in the Rust source, what is wrong, and what is allowed.
+#[test]
+fn mistakes_in_closures_are_named() {
+    let one = |f: for<'g> fn(&[Symbol<'g>]) -> Symbol<'g>| {
+        let error = Expression::from_fn(2, f).err();
+        error.unwrap_or_else(|| panic!("accepted"))
+    };
+    let line = line!() + 1;
+    let error = one(|x| x[0] / (x[1] - x[1]) + 1.0);
+    let place = error.place.unwrap_or_else(|| panic!("no place"));
+    assert_eq!((place.file(), place.line()), (file!(), line));
+    let column = place.column();
+    assert_eq!(column, 25);
+    let place = format!("{}:{line}:{column}", file!());
+    assert_eq!(error.to_string(), format!("{place}: division by zero"));
+    for (f, expected) in [
+        (
+            (|x| x[0] / 0.0) as for<'g> fn(&[Symbol<'g>]) -> Symbol<'g>,
+            "division by zero",
+        ),
+        (|x| x[0] * f64::NAN, "the number NaN is not finite"),
+        (
+            |x| x[0] + Symbol::from(1.0) / 0.0,
+            "the number NaN is not finite",
+        ),
+        (|_| f64::INFINITY.into(), "the number inf is not finite"),
+        (
+            |x| (x[0] - x[0]).ln() + x[1],
+            "is -inf for all parameters: not a finite number",
+        ),
+        (
+            |x| (x[0] - x[0] - 2.0).powf(x[1]),
+            "the base of a power with this exponent must be positive",
+        ),
+        (
+            |x| (x[0] - x[0]).powf(-1.0),
+            "division by zero: a negative power of zero",
+        ),
+        (|x| (x[0] - x[0]).powi(-2), "division by zero"),
+        (
+            |x| dot(x, &x[..1]),
+            "`dot` of vectors of lengths 2 and 1: both must be equally long",
+        ),
+        (
+            |x| (0..40_000).fold(x[0], |sum, _| sum.sin() + x[1]),
+            "too large: at most 50000 operations are allowed",
+        ),
+    ] {
+        let message = one(f).to_string();
+        assert!(
+            message.contains(file!()) && message.contains(expected),
+            "{message}"
+        );
+    }
+    for (error, expected) in [
+        (
+            Expression::from_fn(0, |_| 1.0.into()).err(),
+            "there must be at least one parameter",
+        ),
+        (
+            Expression::from_fn(10_001, |x| x[0]).err(),
+            "10001 parameters, but there must be from 1 to 10000",
+        ),
+        (
+            Expression::residuals_from_fn(2, |_| vec![]).err(),
+            "0 residuals of 2 parameters",
+        ),
+        (
+            Expression::residuals_from_fn(10_000, |x| vec![x[0]; 21]).err(),
+            "21 residuals of 10000 parameters",
+        ),
+        (
+            ExpressionNoise::from_fn(2, EntryLaw::Gaussian, |x| vec![vec![x[0]]]).err(),
+            "rows of lengths [1], but there must be 2, one for each parameter",
+        ),
+        (
+            ExpressionNoise::from_fn(2, EntryLaw::Gaussian, |x| vec![vec![x[0]], vec![]]).err(),
+            "rows of lengths [1, 0]",
+        ),
+    ] {
+        let message = error.map(|e| e.to_string()).unwrap_or_default();
+        assert!(
+            message.contains(expected) && message.contains(file!()),
+            "{message}"
+        );
+    }
+}
+
 /// Parts of expressions, in any order.
 const PARTS: &[&str] = &[
     "x",
@@ -707,6 +1021,19 @@ proptest! {
             let (found, expected) = (Formula::value(&landscape, p.as_slice()), tree.value(p[0], p[1]));
             // Up to 40 operations on numbers that are mostly below 10³.
             prop_assert!((found - expected).abs() <= 1e-11 * (1.0 + expected.abs()), "{text}: {found:e}, {expected:e}");
+        }
+        // On symbols: the same operations, but for their order.
+        match Expression::from_fn(2, |x| tree.symbol(x[0], x[1])) {
+            Ok(closure) => {
+                let [ours, theirs] = [&closure, &landscape].map(|f| {
+                    bits(f).into_iter().map(f64::from_bits).collect::<Vec<_>>()
+                });
+                let size = theirs.iter().fold(1.0, |s: f64, t| s.max(t.abs()));
+                for (p, q) in ours.iter().zip(&theirs) {
+                    prop_assert!((p - q).abs() <= 1e-11 * size, "{text}: {p:e}, {q:e}");
+                }
+            }
+            Err(error) => prop_assert!(false, "{text}: {error}"),
         }
         if let Err(message) = check_contract(&text, &landscape, &points) {
             prop_assert!(false, "{message}");

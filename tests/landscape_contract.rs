@@ -5,8 +5,9 @@ mod contract;
 use contract::{check_contract, check_outputs, check_steps, points};
 use nalgebra::{DMatrix, DVector};
 use slowsde::landscape::{
-    Activation, Coefficients, DataOptions, DataSet, DoubleWell, FiniteSum, Formula, Hyperbola, Jet,
-    Landscape, Quadratic, QuadraticForm, Regression, RegressionLoss, TwoLayerNetwork,
+    Activation, Coefficients, DataOptions, DataSet, DerivativeError, DoubleWell, Expression,
+    FiniteSum, Formula, Hyperbola, Jet, Landscape, Quadratic, QuadraticForm, Regression,
+    RegressionLoss, TwoLayerNetwork, check_derivatives,
 };
 use slowsde::real::{Lanes, Real};
 use std::error::Error;
@@ -340,6 +341,58 @@ fn wrong_derivatives_are_refused() -> Outcome {
     }
     let quadratic = Quadratic::from_matrix(random_matrix(3))?;
     assert_refused(quadratic, Center, "quadratic form");
+    Ok(())
+}
+
+/// The check that users have finds the same mistakes, and passes what is right, without knowing the number types.
+#[test]
+fn differences_find_wrong_derivatives() -> Outcome {
+    use Fault::*;
+    let x = [0.7, -0.4, 0.9];
+    let regression = || random_regression(12, 3, RegressionLoss::Logistic, 0.1);
+    for (fault, expected) in [
+        (GradientSign, "∂L/∂x[1] is "),
+        (HessianEntry, "∂²L/∂x[1]∂x[1] is "),
+        (HessianSkew, "∂²L/∂x[2]∂x[1] is "),
+        (ThirdHalved, "entry 1 of ∂²(∇L)[M] is "),
+    ] {
+        let inner = regression()?;
+        let refused = check_derivatives(&Broken { inner, fault }, &x);
+        let message = refused.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.starts_with(expected), "{fault:?}: {message}");
+    }
+    check_derivatives(&regression()?, &x)?;
+    check_derivatives(
+        &TwoLayerNetwork::new(
+            &DMatrix::from_vec(6, 2, points(8, 1, 12, 1.5).remove(0)),
+            points(9, 1, 6, 1.0).remove(0),
+            2,
+            Activation::Softplus,
+        )?,
+        &points(6, 1, 8, 1.0)[0],
+    )?;
+    let wrong_length = check_derivatives(&Hyperbola, &x);
+    assert_eq!(
+        wrong_length.map_err(|e| e.to_string()),
+        Err("the point has 3 coordinates, but the landscape has 2 parameters".into())
+    );
+    // A large constant hides nothing, a kink and the edge of the domain are not judged.
+    let far = Expression::from_fn(1, |x| 1e6 + x[0].square())?;
+    check_derivatives(&far, &[0.3])?;
+    let kink = Expression::from_fn(1, |x| (x[0].square() + 1e-30).sqrt())?;
+    for (loss, x) in [
+        (&kink, 1e-5),
+        (&Expression::from_fn(1, |x| x[0].powf(3.5))?, 1e-9),
+    ] {
+        let refused = check_derivatives(loss, &[x]);
+        assert!(
+            matches!(refused, Err(DerivativeError::Unsettled { .. })),
+            "{refused:?}"
+        );
+    }
+    let outside = Expression::from_fn(1, |x| x[0].ln())?;
+    let refused = check_derivatives(&outside, &[-1.0]);
+    assert!(matches!(refused, Err(DerivativeError::NotFinite { .. })));
     Ok(())
 }
 

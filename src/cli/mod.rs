@@ -1,5 +1,6 @@
 //! The command `slowsde`: arguments, exit codes, and what each command does.
 
+mod new;
 mod progress;
 mod project;
 mod session;
@@ -57,6 +58,15 @@ enum Command {
         /// Scenario files, or names of bundled scenarios; scenarios/NAME.toml in the current directory wins
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
+    },
+    /// Write NAME.toml, a commented scenario to start from: a loss of your own, its noise, test functions, comparisons
+    New {
+        /// The name of the scenario, with or without .toml; an existing file is never replaced
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// For the slow regime: the slow SDE on a manifold of minimizers, Theorem 5.5
+        #[arg(long)]
+        slow: bool,
     },
     /// List the bundled scenarios with their claims and expected verdicts
     List,
@@ -163,6 +173,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match &arguments.command {
         None => session::run(options, Source::bundled()),
         Some(Command::Run { files }) => find(files).and_then(|s| session::run(options, s)),
+        Some(Command::New { name, slow }) => create(name, *slow),
         Some(Command::List) => list(options),
         Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
         Some(Command::Project { file, at }) => project(options, file, at),
@@ -245,6 +256,11 @@ fn check(options: &Options, sources: &[Source]) -> Result<Exit, BadInput> {
             verdicts(&scenario)
         ));
     }
+    Ok(Exit::AsExpected)
+}
+
+fn create(name: &str, slow: bool) -> Result<Exit, BadInput> {
+    print(&new::create(name, slow)?);
     Ok(Exit::AsExpected)
 }
 

@@ -4,9 +4,11 @@ use super::ExpressionError;
 use super::graph::{Graph, Id};
 use super::lower::lower;
 use super::scope::Scope;
+use super::symbol::{Symbol, TraceError, trace};
 use super::tape::{Output, Tape};
 use crate::landscape::Coefficients;
 use crate::real::{Lanes, Real};
+use std::panic::Location;
 
 /// Nodes up to which all second and third derivatives are written out; beyond, they are products with vectors.
 const MOST_WRITTEN: usize = 20_000;
@@ -56,6 +58,62 @@ impl Function {
             scope.dimension(),
             scope.columns(),
         ))
+    }
+
+    /// The function of `dimension` parameters that a closure computes.
+    ///
+    /// # Errors
+    /// The operation of the closure that has no meaning, with its place in the Rust source.
+    ///
+    /// # Example
+    /// ```
+    /// use slowsde::expression::Function;
+    ///
+    /// let f = Function::from_fn(2, |x| x[0].exp() * x[1].powi(3))?;
+    /// let mut gradient = [0.0; 2];
+    /// f.gradient(&[0.0, 2.0], |_| 0.0, |i, entry| gradient[i] = entry);
+    /// assert_eq!(gradient, [8.0, 12.0]);
+    /// # Ok::<(), slowsde::expression::TraceError>(())
+    /// ```
+    #[track_caller]
+    pub fn from_fn<F>(dimension: usize, f: F) -> Result<Function, TraceError>
+    where
+        F: for<'g> FnOnce(&[Symbol<'g>]) -> Symbol<'g>,
+    {
+        Function::from_fn_of_rows(dimension, 0, |x, _| f(x))
+    }
+
+    /// The function f(x, z) of `dimension` parameters x and a row z of `columns` data columns that a closure computes: the
+    /// term of one sample for [`SampleLoss`](crate::landscape::SampleLoss), or its residual for
+    /// [`ExpressionModel`](crate::landscape::ExpressionModel).
+    ///
+    /// # Errors
+    /// The operation of the closure that has no meaning, with its place in the Rust source.
+    #[track_caller]
+    pub fn from_fn_of_rows<F>(
+        dimension: usize,
+        columns: usize,
+        f: F,
+    ) -> Result<Function, TraceError>
+    where
+        F: for<'g> FnOnce(&[Symbol<'g>], &[Symbol<'g>]) -> Symbol<'g>,
+    {
+        let place = Some(Location::caller());
+        if dimension == 0 {
+            return Err(TraceError::new(
+                place,
+                "there must be at least one parameter",
+            ));
+        }
+        let inputs = dimension.saturating_add(columns);
+        let (mut graph, outputs) = trace(inputs, place, |inputs| {
+            let (x, z) = inputs.split_at(dimension);
+            vec![f(x, z)]
+        })?;
+        match outputs.first() {
+            Some(&output) => Ok(Function::new(&mut graph, output, dimension, columns)),
+            None => Err(TraceError::new(place, "there is no function")),
+        }
     }
 
     /// The function that a node is, of the first `dimension` inputs as parameters and the next `columns` as data.

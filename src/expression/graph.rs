@@ -37,6 +37,24 @@ pub(super) enum Operation {
 
 use Operation::{Add, Constant, Divide, Input, Multiply, Subtract};
 
+/// Why a power of a number is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadPower {
+    DivisionByZero,
+    BaseNotPositive,
+}
+
+impl BadPower {
+    pub fn message(self) -> &'static str {
+        match self {
+            BadPower::DivisionByZero => "division by zero: a negative power of zero",
+            BadPower::BaseNotPositive => {
+                "the base of a power with this exponent must be positive: x^y is exp(y*log(x))"
+            }
+        }
+    }
+}
+
 /// Expressions in common inputs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
@@ -268,6 +286,36 @@ impl Graph {
             }
         }
         result
+    }
+
+    /// xʸ: whole exponents by multiplication, half exponents with a square root, both up to 1024; others as exp(y log x).
+    pub fn real_power(&mut self, x: Id, y: Id) -> Result<Id, BadPower> {
+        if let Some(exponent) = self.number(y) {
+            let doubled = 2.0 * exponent.abs();
+            if doubled.fract() == 0.0 && doubled <= 2048.0 {
+                if exponent < 0.0 && self.number(x) == Some(0.0) {
+                    return Err(BadPower::DivisionByZero);
+                }
+                let whole = self.power(x, doubled as u32 / 2);
+                let power = if doubled as u32 % 2 == 1 {
+                    let root = self.unary(Unary::Sqrt, x);
+                    self.multiply(whole, root)
+                } else {
+                    whole
+                };
+                if exponent >= 0.0 {
+                    return Ok(power);
+                }
+                let one = self.constant(1.0);
+                return Ok(self.divide(one, power));
+            }
+        }
+        if self.number(x).is_some_and(|x| x <= 0.0) {
+            return Err(BadPower::BaseNotPositive);
+        }
+        let log = self.unary(Unary::Log, x);
+        let product = self.multiply(y, log);
+        Ok(self.unary(Unary::Exp, product))
     }
 
     /// The sum of all terms, added in pairs.

@@ -244,47 +244,16 @@ impl Lowering<'_> {
                     }
                     self.graph.divide(x, y)
                 }
-                Binary::Power => self.power(x, y, &places)?,
+                Binary::Power => match self.graph.real_power(x, y) {
+                    Ok(power) => power,
+                    Err(e) => return self.fail(&places.0, e.message()),
+                },
             });
         }
         Ok(match (a, b, entries.as_slice()) {
             (Value::Scalar(_), Value::Scalar(_), [id]) => Value::Scalar(*id),
             _ => Value::Vector(entries.into()),
         })
-    }
-
-    /// Whole exponents by multiplication, half exponents with a square root, others as exp(y log x).
-    fn power(&mut self, x: Id, y: Id, places: &(Range<usize>, Range<usize>)) -> Outcome<Id> {
-        let graph = &mut *self.graph;
-        if let Some(exponent) = graph.number(y) {
-            let doubled = 2.0 * exponent.abs();
-            if doubled.fract() == 0.0 && doubled <= 2048.0 {
-                if exponent < 0.0 && graph.number(x) == Some(0.0) {
-                    return self.fail(&places.0, "division by zero: a negative power of zero");
-                }
-                let whole = graph.power(x, doubled as u32 / 2);
-                let power = if doubled as u32 % 2 == 1 {
-                    let root = graph.unary(Unary::Sqrt, x);
-                    graph.multiply(whole, root)
-                } else {
-                    whole
-                };
-                if exponent >= 0.0 {
-                    return Ok(power);
-                }
-                let one = graph.constant(1.0);
-                return Ok(graph.divide(one, power));
-            }
-        }
-        if graph.number(x).is_some_and(|x| x <= 0.0) {
-            return self.fail(
-                &places.0,
-                "the base of a power with this exponent must be positive: x^y is exp(y*log(x))",
-            );
-        }
-        let log = graph.unary(Unary::Log, x);
-        let product = graph.multiply(y, log);
-        Ok(graph.unary(Unary::Exp, product))
     }
 
     fn call(

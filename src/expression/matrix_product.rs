@@ -4,6 +4,7 @@ use super::ExpressionError;
 use super::graph::{Graph, Id};
 use super::lower::lower;
 use super::scope::Scope;
+use super::symbol::{Place, Symbol, TraceError, trace};
 use super::tape::Tape;
 use crate::real::Real;
 
@@ -25,24 +26,63 @@ impl MatrixProduct {
         rows: &[Vec<String>],
         scope: &Scope,
     ) -> Result<MatrixProduct, (usize, usize, ExpressionError)> {
-        let (mut graph, d) = (Graph::default(), scope.dimension());
-        let (mut outputs, mut constant): (Vec<Id>, bool) = (vec![], true);
+        let mut graph = Graph::default();
+        let mut entries = vec![];
         for (i, row) in rows.iter().enumerate() {
-            let mut terms = vec![];
             for (j, text) in row.iter().enumerate() {
-                let entry = lower(&mut graph, scope, text).map_err(|e| (i, j, e))?;
-                constant &= graph.number(entry).is_some();
-                let zeta = graph.input(d + j);
+                entries.push(lower(&mut graph, scope, text).map_err(|e| (i, j, e))?);
+            }
+        }
+        let columns = rows.first().map_or(0, Vec::len);
+        Ok(MatrixProduct::new(
+            graph,
+            &entries,
+            columns,
+            scope.dimension(),
+        ))
+    }
+
+    /// The same for the d rows that a closure computes.
+    pub fn trace<F>(dimension: usize, place: Place, rows: F) -> Result<MatrixProduct, TraceError>
+    where
+        F: for<'g> FnOnce(&[Symbol<'g>]) -> Vec<Vec<Symbol<'g>>>,
+    {
+        let mut lengths: Vec<usize> = vec![];
+        let (graph, entries) = trace(dimension, place, |x| {
+            let rows = rows(x);
+            lengths.extend(rows.iter().map(Vec::len));
+            rows.concat()
+        })?;
+        let columns = lengths.first().copied().unwrap_or(0);
+        if lengths.len() != dimension || columns == 0 || lengths.iter().any(|&n| n != columns) {
+            return Err(TraceError::new(
+                place,
+                format!(
+                    "rows of lengths {lengths:?}, but there must be {dimension}, one for each parameter, all equally long and not empty"
+                ),
+            ));
+        }
+        Ok(MatrixProduct::new(graph, &entries, columns, dimension))
+    }
+
+    /// The matrix of `entries`, row by row, as a function of the first `dimension` inputs.
+    fn new(mut graph: Graph, entries: &[Id], columns: usize, dimension: usize) -> MatrixProduct {
+        let constant = entries.iter().all(|&entry| graph.number(entry).is_some());
+        let mut outputs = vec![];
+        for row in entries.chunks(columns.max(1)) {
+            let mut terms = vec![];
+            for (j, &entry) in row.iter().enumerate() {
+                let zeta = graph.input(dimension + j);
                 terms.push(graph.multiply(entry, zeta));
             }
             outputs.push(graph.sum(terms));
         }
-        Ok(MatrixProduct {
-            dimension: d,
-            columns: rows.first().map_or(0, Vec::len),
+        MatrixProduct {
+            dimension,
+            columns,
             constant,
             tape: Tape::new(&graph, &outputs),
-        })
+        }
     }
 
     /// r.

@@ -5,7 +5,9 @@ use super::function::Function;
 use super::graph::{Graph, Id};
 use super::lower::lower;
 use super::scope::Scope;
+use super::symbol::{Place, Symbol, TraceError, trace};
 use super::tape::Tape;
+use crate::landscape::Expression;
 use crate::real::Real;
 
 /// Programs for residuals r₁, …, rₙ. Inputs are x and what is named.
@@ -32,12 +34,41 @@ impl SumOfSquares {
         residuals: &[String],
         scope: &Scope,
     ) -> Result<(Function, SumOfSquares), (usize, ExpressionError)> {
-        let (mut graph, d, n) = (Graph::default(), scope.dimension(), residuals.len());
+        let (mut graph, d) = (Graph::default(), scope.dimension());
         let r: Vec<Id> = residuals
             .iter()
             .enumerate()
             .map(|(i, text)| lower(&mut graph, scope, text).map_err(|e| (i, e)))
             .collect::<Result<_, _>>()?;
+        Ok(SumOfSquares::new(graph, &r, d))
+    }
+
+    /// The same for residuals that a closure computes of `dimension` parameters.
+    pub fn trace<F>(
+        dimension: usize,
+        place: Place,
+        residuals: F,
+    ) -> Result<(Function, SumOfSquares), TraceError>
+    where
+        F: for<'g> FnOnce(&[Symbol<'g>]) -> Vec<Symbol<'g>>,
+    {
+        let (graph, r) = trace(dimension, place, residuals)?;
+        let most = Expression::MOST_ENTRIES;
+        if r.is_empty() || r.len().saturating_mul(dimension) > most {
+            return Err(TraceError::new(
+                place,
+                format!(
+                    "{} residuals of {dimension} parameters: there must be at least one, and their product must be at most {most}",
+                    r.len()
+                ),
+            ));
+        }
+        Ok(SumOfSquares::new(graph, &r, dimension))
+    }
+
+    /// The loss and its residuals `r`, at least one.
+    fn new(mut graph: Graph, r: &[Id], d: usize) -> (Function, SumOfSquares) {
+        let n = r.len();
         let share = 1.0 / n as f64;
         let squares = r.iter().map(|&r| graph.multiply(r, r)).collect();
         let loss = scaled_sum(&mut graph, 0.5 * share, squares);
@@ -83,7 +114,7 @@ impl SumOfSquares {
             jacobian: Tape::new(&graph, &jacobian),
             curvature: Tape::new(&graph, &curvature),
         };
-        Ok((Function::new(&mut graph, loss, d, 0), parts))
+        (Function::new(&mut graph, loss, d, 0), parts)
     }
 
     /// n.

@@ -1,9 +1,10 @@
-//! A loss written as text, or the residuals of a sum of squares.
+//! A loss written as text or as a closure, or the residuals of a sum of squares.
 
 use super::{Coefficients, FiniteSum, Formula, QuadraticForm, Residuals};
-use crate::expression::{ExpressionError, Function, Scope, SumOfSquares};
+use crate::expression::{ExpressionError, Function, Scope, SumOfSquares, Symbol, TraceError};
 use crate::real::{Lanes, Real};
 use nalgebra::DMatrix;
+use std::panic::Location;
 
 /// L(x) from its formula, with exact derivatives ([`expression`](crate::expression) says what may be written).
 ///
@@ -61,7 +62,55 @@ impl Expression {
         })
     }
 
-    /// The names of the parameters.
+    /// L is what the closure computes of the `dimension` parameters; derivatives up to the third are exact.
+    ///
+    /// The closure runs once, on [`Symbol`]s; see there what it may do.
+    ///
+    /// # Errors
+    /// The operation of the closure that has no meaning, with its place in the Rust source.
+    ///
+    /// # Example
+    /// ```
+    /// use slowsde::landscape::{Expression, Formula};
+    ///
+    /// let hyperbola = Expression::from_fn(2, |x| 0.5 * (x[0] * x[1] - 1.0).square())?;
+    /// let mut gradient = [0.0; 2];
+    /// hyperbola.gradient(&[2.0, 1.0], &mut gradient);
+    /// assert_eq!(gradient, [1.0, 2.0]);
+    /// # Ok::<(), slowsde::expression::TraceError>(())
+    /// ```
+    #[track_caller]
+    pub fn from_fn<F>(dimension: usize, loss: F) -> Result<Expression, TraceError>
+    where
+        F: for<'g> FnOnce(&[Symbol<'g>]) -> Symbol<'g>,
+    {
+        Ok(Expression {
+            loss: Function::from_fn(dimension, loss)?,
+            residuals: None,
+            scope: Scope::of_dimension(dimension),
+        })
+    }
+
+    /// L = (1/2n) Σ rᵢ² of the residuals r₁, …, rₙ that the closure computes; n ≥ 1 and
+    /// n·d ≤ [`MOST_ENTRIES`](Self::MOST_ENTRIES). Label noise and minibatches are defined for it.
+    ///
+    /// # Errors
+    /// As for [`from_fn`](Self::from_fn); too few or too many residuals.
+    #[track_caller]
+    pub fn residuals_from_fn<F>(dimension: usize, residuals: F) -> Result<Expression, TraceError>
+    where
+        F: for<'g> FnOnce(&[Symbol<'g>]) -> Vec<Symbol<'g>>,
+    {
+        let (loss, residuals) =
+            SumOfSquares::trace(dimension, Some(Location::caller()), residuals)?;
+        Ok(Expression {
+            loss,
+            residuals: Some(residuals),
+            scope: Scope::of_dimension(dimension),
+        })
+    }
+
+    /// The names of the parameters; x\[1\], …, x\[d\] where the loss is a closure.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }

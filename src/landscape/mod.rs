@@ -7,6 +7,7 @@
 mod data;
 mod data_error;
 mod dense;
+mod derivatives;
 mod diagonal_network;
 mod double_well;
 mod ellipse;
@@ -26,6 +27,7 @@ mod valley;
 
 pub use data::{DataOptions, DataSet};
 pub use data_error::DataError;
+pub use derivatives::{DerivativeError, check_derivatives};
 pub use diagonal_network::{DesignLaw, DiagonalNetwork, SquaredParameters};
 pub use double_well::DoubleWell;
 pub use ellipse::Ellipse;

@@ -12,6 +12,8 @@ mod landscapes;
 mod locate;
 mod noises;
 mod raw;
+#[cfg(test)]
+mod reference;
 mod run;
 mod settings;
 mod slow;

@@ -11,7 +11,8 @@ use num_dual::{Dual64, DualNum};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use slowsde::landscape::{
-    Coefficients, FiniteSum, Formula, Landscape, Residuals, broadcast, lane_of,
+    Coefficients, DerivativeError, FiniteSum, Formula, Landscape, Residuals, broadcast,
+    check_derivatives as check_differences, lane_of,
 };
 use slowsde::real::{LANES, Lanes, Real};
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -198,6 +199,13 @@ pub fn check_contract<F: Formula>(
         }
     }
     check_lanes(formula, points).map_err(named)?;
+    // What users have: differences. They cannot judge every random function, and cost 16d Hessians.
+    if points[0].len() <= 32 {
+        match check_differences(formula, &points[0]) {
+            Ok(()) | Err(DerivativeError::Unsettled { .. }) => (),
+            Err(error) => return Err(named(format!("differences: {error}"))),
+        }
+    }
     if let Some(sum) = Formula::finite_sum(formula) {
         for (k, x) in points.iter().enumerate() {
             check_finite_sum(formula, sum, x, &mut random)
