@@ -1,5 +1,6 @@
 //! The command `slowsde`: arguments, exit codes, and what each command does.
 
+mod plot;
 mod progress;
 mod project;
 mod session;
@@ -58,6 +59,8 @@ enum Command {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
     },
+    /// Redraw figures, tables and the report from stored results, without simulating
+    Plot(plot::Plot),
     /// List the bundled scenarios with their claims and expected verdicts
     List,
     /// Validate scenario files without running them
@@ -163,6 +166,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match &arguments.command {
         None => session::run(options, Source::bundled()),
         Some(Command::Run { files }) => find(files).and_then(|s| session::run(options, s)),
+        Some(Command::Plot(arguments)) => plot::plot(options, arguments),
         Some(Command::List) => list(options),
         Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
         Some(Command::Project { file, at }) => project(options, file, at),
@@ -211,6 +215,15 @@ fn all<T>(results: impl Iterator<Item = Result<T, ScenarioError>>) -> Result<Vec
             Err(error) => messages.push(error.to_string()),
         }
     }
+    if messages.is_empty() {
+        Ok(values)
+    } else {
+        Err(BadInput(worded(messages)))
+    }
+}
+
+/// The first messages, and how many more there are.
+fn worded(mut messages: Vec<String>) -> Vec<String> {
     // The same wrong --set fails in every scenario: say it once.
     messages.dedup();
     let more = messages.len().saturating_sub(SHOWN_MISTAKES);
@@ -218,11 +231,7 @@ fn all<T>(results: impl Iterator<Item = Result<T, ScenarioError>>) -> Result<Vec
         messages.truncate(SHOWN_MISTAKES);
         messages.push(format!("… and {more} more scenarios with mistakes"));
     }
-    if messages.is_empty() {
-        Ok(values)
-    } else {
-        Err(BadInput(messages))
-    }
+    messages
 }
 
 fn find(files: &[String]) -> Result<Vec<Source>, BadInput> {

@@ -1,6 +1,7 @@
 //! The verdict table on the terminal.
 
-use super::result::Verdict;
+use super::advice::duration;
+use super::result::{Estimate, Verdict};
 use super::summary::{Row, Summary};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, Width};
 use comfy_table::{ColumnConstraint, presets};
@@ -88,7 +89,7 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
         "{}, {}, {outcome}; {}; report in {folder}",
         count(summary.scenarios.len(), "scenario"),
         count(rows().count(), "verdict"),
-        seconds(summary.seconds),
+        duration(summary.seconds),
     );
     if !summary.scenarios.is_empty() {
         out.push_str(&wrapped(&text, style));
@@ -111,16 +112,6 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
 
 fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-fn seconds(s: f64) -> String {
-    if s < 9.95 {
-        format!("{s:.1} s")
-    } else if s < 600.0 {
-        format!("{s:.0} s")
-    } else {
-        format!("{:.0} min", s / 60.0)
-    }
 }
 
 fn mark(row: &Row, profile: &str) -> &'static str {
@@ -197,17 +188,22 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
 }
 
 /// `0.31 ± 0.42`; an interval that reaches to infinity is said to do so.
-fn limit(row: &Row) -> String {
+pub(super) fn limit(row: &Row) -> String {
     let l = &row.limit;
-    if l.n == 0 && l.standard_error == 0.0 && l.lower == l.upper && l.value == 0.0 {
+    if no_limit(l) {
         return "–".to_string();
     }
     let half = 0.5 * (l.upper - l.lower);
     format!("{} ± {}", percent(l.value.abs()), percent(half))
 }
 
+/// Whether there was nothing to extrapolate.
+pub(super) fn no_limit(l: &Estimate) -> bool {
+    l.n == 0 && l.standard_error == 0.0 && l.lower == l.upper && l.value == 0.0
+}
+
 /// The guaranteed order, where there is one.
-fn order(row: &Row) -> String {
+pub(super) fn order(row: &Row) -> String {
     if row.guaranteed_order > 0.0 {
         format!("≥ {}", row.guaranteed_order)
     } else {
@@ -215,7 +211,8 @@ fn order(row: &Row) -> String {
     }
 }
 
-fn percent(x: f64) -> String {
+/// A share in percent, with about three digits.
+pub(super) fn percent(x: f64) -> String {
     let x = 100.0 * x;
     match x {
         _ if x.is_nan() => "?".to_string(),
@@ -227,7 +224,8 @@ fn percent(x: f64) -> String {
     }
 }
 
-fn slopes(row: &Row) -> String {
+/// Least and greatest local slope.
+pub(super) fn slopes(row: &Row) -> String {
     row.slopes
         .filter(|(low, high)| low.is_finite() && high.is_finite())
         .map_or("–".to_string(), |(low, high)| {
