@@ -416,7 +416,8 @@ fn a_run_writes_everything_and_exits_with_0() {
                 "moments.csv",
                 "quantiles.csv",
                 "result.json",
-                "slopes.csv"
+                "slopes.csv",
+                "statistics.npz"
             ]
         );
     }
@@ -513,6 +514,43 @@ fn plotting_again_gives_the_same_bytes() {
         "1",
     ]);
     again(&["plot", "output"]);
+}
+
+/// For programs: JSON alone on standard output.
+#[test]
+fn json_for_programs() {
+    let desk = Desk::new();
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = desk
+            .command(arguments)
+            .assert()
+            .code(0)
+            .get_output()
+            .clone();
+        serde_json::from_slice(&output.stdout).expect("JSON alone")
+    };
+    let summary = json(&["run", "tiny.toml", "--json"]);
+    let stored = fs::read(desk.path("output/summary.json")).expect("read");
+    let stored: serde_json::Value = serde_json::from_slice(&stored).expect("JSON");
+    assert_eq!(summary, stored);
+    assert_eq!(
+        summary["scenarios"][0]["verdicts"][0]["verdict"],
+        "consistent"
+    );
+    let plotted = json(&["plot", "output/tiny", "--json", "--format=svg"]);
+    assert_eq!(plotted[0]["report"], "output/report.html");
+    assert_eq!(plotted[0]["scenarios"][0], "tiny");
+    let checked = json(&["check", "tiny.toml", "--json"]);
+    assert_eq!(checked[0]["expected"][0], "consistent");
+    assert_eq!(
+        json(&["list", "--json"]).as_array().map(Vec::len),
+        Some(Source::bundled_names().len())
+    );
+    let refused = Desk::new().refusal(&["project", "hyperbola", "--at=1,1", "--json"]);
+    assert!(
+        refused.contains("allowed with run, plot, list and check"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -105,6 +105,9 @@ struct Options {
     /// Change a key of every scenario: run.paths=1000, 'run.alphas=[0.0, 0.5]', compare[1].expect=refuted; can be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Print JSON instead of text: `run` the summary (as in summary.json), `plot` the report's path, `list` and `check` the scenarios
+    #[arg(long, global = true)]
+    json: bool,
     /// No progress bar and no notes: the verdicts only
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -245,7 +248,38 @@ fn read(options: &Options, sources: &[Source]) -> Result<Vec<Scenario>, BadInput
         .map(|s| s.read(options.profile.into(), &overrides)))
 }
 
+/// Something as JSON on standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<(), BadInput> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?));
+    Ok(())
+}
+
+/// A scenario for `list` and `check`.
+#[derive(serde::Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    claim: &'a str,
+    title: &'a str,
+    expected: Vec<Verdict>,
+}
+
+impl<'a> Listed<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        Listed {
+            name: &scenario.name,
+            claim: &scenario.claim,
+            title: &scenario.title,
+            expected: scenario.comparisons.iter().map(|c| c.expected).collect(),
+        }
+    }
+}
+
 fn check(options: &Options, sources: &[Source]) -> Result<Exit, BadInput> {
+    if options.json {
+        let scenarios = read(options, sources)?;
+        print_json(&scenarios.iter().map(Listed::new).collect::<Vec<_>>())?;
+        return Ok(Exit::AsExpected);
+    }
     for scenario in read(options, sources)? {
         print(&format!(
             "{}: valid ({}, {})\n",
@@ -258,13 +292,22 @@ fn check(options: &Options, sources: &[Source]) -> Result<Exit, BadInput> {
 }
 
 fn project(options: &Options, file: &str, at: &[f64]) -> Result<Exit, BadInput> {
+    if options.json {
+        let message = "--json: `project` prints text only; allowed with run, plot, list and check";
+        return Err(BadInput(vec![message.to_string()]));
+    }
     let scenario = Source::find(file)?.read(options.profile.into(), &options.overrides())?;
     print(&project::report(&scenario, at)?);
     Ok(Exit::AsExpected)
 }
 
 fn list(options: &Options) -> Result<Exit, BadInput> {
-    let rows: Vec<_> = read(options, &Source::bundled())?
+    let scenarios = read(options, &Source::bundled())?;
+    if options.json {
+        print_json(&scenarios.iter().map(Listed::new).collect::<Vec<_>>())?;
+        return Ok(Exit::AsExpected);
+    }
+    let rows: Vec<_> = scenarios
         .iter()
         .map(|s| {
             [

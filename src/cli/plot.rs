@@ -1,6 +1,6 @@
 //! `slowsde plot`: tables, figures and the report from stored results, without simulating.
 
-use super::{BadInput, Exit, Options, complain, print, session, worded};
+use super::{BadInput, Exit, Options, complain, print, print_json, session, worded};
 use crate::report::html::{self, Section};
 use crate::report::plots::layout::Width;
 use crate::report::plots::{Drawing, Figure, Format, figures};
@@ -113,10 +113,27 @@ pub(super) fn plot(options: &Options, arguments: &Plot) -> Result<Exit, BadInput
     if !mistakes.is_empty() {
         return Err(BadInput(worded(mistakes)));
     }
+    let mut done = vec![];
     for (root, results) in roots {
-        redraw(options, &root, results, &arguments.drawing(), start)?;
+        done.push(redraw(
+            options,
+            &root,
+            results,
+            &arguments.drawing(),
+            start,
+        )?);
+    }
+    if options.json {
+        print_json(&done)?;
     }
     Ok(Exit::AsExpected)
+}
+
+/// What was redrawn in one output folder.
+#[derive(serde::Serialize)]
+struct Redrawn {
+    report: String,
+    scenarios: Vec<String>,
 }
 
 fn stored(folder: &Path) -> Result<(PathBuf, Stored), read::ReadError> {
@@ -152,7 +169,7 @@ fn redraw(
     results: Vec<Stored>,
     drawing: &Drawing,
     start: Instant,
-) -> Result<(), BadInput> {
+) -> Result<Redrawn, BadInput> {
     let names: Vec<&str> = results.iter().map(|s| s.name.as_str()).collect();
     let output = OutputFolder::prepare(root, &names)?;
     let summary: Option<Summary> = output.summary();
@@ -190,7 +207,7 @@ fn redraw(
     let interrupted = summary.as_ref().map_or(&[][..], |s| &s.interrupted);
     let page = html::page(&ordered, interrupted).map_err(WriteError::from)?;
     let report = output.write_report(&page)?;
-    if !options.quiet {
+    if !options.quiet && !options.json {
         let n = results.len();
         print(&format!(
             "{n} scenario{} redrawn in {:.1} s; report in {}\n",
@@ -199,5 +216,8 @@ fn redraw(
             shown(&report)
         ));
     }
-    Ok(())
+    Ok(Redrawn {
+        report: shown(&report),
+        scenarios: results.into_iter().map(|s| s.name).collect(),
+    })
 }

@@ -1,7 +1,7 @@
 //! A run: read everything, make sure that it can be written, simulate one scenario after the other, report.
 
 use super::progress::Progress;
-use super::{BadInput, Exit, Options, complain, print, read, style};
+use super::{BadInput, Exit, Options, complain, print, print_json, read, style};
 use crate::ensemble::Control;
 use crate::report::html::{self, Section};
 use crate::report::plots::Drawing;
@@ -35,7 +35,11 @@ pub(super) fn run(options: &Options, sources: Vec<Source>) -> Result<Exit, BadIn
     let summary = Summary::new(profile, start.elapsed().as_secs_f64(), rows, interrupted);
     output.write_summary(&summary)?;
     let folder = format!("{}/", options.out.display());
-    print(&terminal::render(&summary, &folder, style(), options.quiet));
+    if options.json {
+        print_json(&summary)?;
+    } else {
+        print(&terminal::render(&summary, &folder, style(), options.quiet));
+    }
     Ok(if !summary.interrupted.is_empty() {
         Exit::Interrupted
     } else if summary.as_expected {

@@ -1,6 +1,7 @@
 //! What a run leaves behind: one serialisable result; tables, figures and the page are pure functions of it.
 
 pub mod advice;
+pub mod arrays;
 pub mod html;
 pub mod plots;
 pub mod read;

@@ -1,5 +1,6 @@
 //! The output folder: every result is written beside its place and then moved there whole.
 
+use super::arrays::{self, ARRAYS};
 use super::plots::{Drawing, Figure, FigureError, draw_all};
 use super::result::ScenarioResult;
 use super::summary::Summary;
@@ -259,7 +260,7 @@ fn hidden<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
         .filter(|n| !n.is_empty())
 }
 
-/// Tables and figures.
+/// Tables, arrays and figures.
 fn fill(
     result: &ScenarioResult,
     folder: &Path,
@@ -272,6 +273,11 @@ fn fill(
         table.write(result, &mut file).map_err(&failed)?;
         file.flush().map_err(&failed)?;
     }
+    let path = folder.join(ARRAYS);
+    let failed = io_error(&path, "written");
+    let mut file = BufWriter::new(File::create(&path).map_err(&failed)?);
+    arrays::write(result, &mut file).map_err(&failed)?;
+    file.flush().map_err(&failed)?;
     draw_all(result, &folder.join("figures"), drawing).map_err(|source| WriteError::Figure {
         scenario: result.scenario.name.clone(),
         source,

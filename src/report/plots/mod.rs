@@ -12,12 +12,14 @@ pub mod error_ladder;
 pub mod exact_ladder;
 pub mod export;
 #[cfg(test)]
-mod fixture;
+pub(in crate::report) mod fixture;
 pub mod fonts;
 pub mod frame;
 pub mod layout;
 pub mod limit;
+pub mod order;
 pub mod paths;
+pub mod qq;
 pub mod quantiles;
 #[cfg(test)]
 pub(in crate::report) mod slow_fixture;
@@ -146,12 +148,14 @@ impl Default for Drawing {
 /// # Errors
 /// [`FigureError::Draw`] when the canvas fails.
 pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
-    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 8] = [
+    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 10] = [
         error_ladder::sheets,
         limit::sheets,
         distances::sheets,
         exact_ladder::sheets,
+        order::sheets,
         distribution::sheets,
+        qq::sheets,
         quantiles::sheets,
         paths::sheets,
         clouds::sheets,

@@ -277,6 +277,7 @@ fn every_family_is_drawn_in_three_formats() {
             "exact_ladder",
             "distribution",
             "distribution_coarse",
+            "qq",
             "quantiles",
             "quantiles_coarse",
             "paths"
@@ -310,6 +311,7 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
             "distances",
             "distribution",
             "distribution_coarse",
+            "qq",
             "quantiles",
             "quantiles_coarse",
             "paths",
