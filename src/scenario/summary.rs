@@ -70,6 +70,9 @@ impl Scenario {
                             .find(|g| *g > 0.0)
                             .unwrap_or(1.0),
                         level: j.limit.level,
+                        tolerance: self.run.tolerance,
+                        negligible: self.run.negligible,
+                        paths_factor: j.paths_factor,
                         limit: j.limit,
                         functions: j.functions,
                         distances,
@@ -120,6 +123,7 @@ impl Scenario {
             clouds,
             notes,
             effort,
+            machine: Machine::here(),
         }
     }
 
