@@ -1,5 +1,6 @@
 //! The command `slowsde`: arguments, exit codes, and what each command does.
 
+mod calibrate;
 mod new;
 mod plot;
 mod progress;
@@ -69,6 +70,8 @@ enum Command {
         #[arg(long)]
         slow: bool,
     },
+    /// Run scenarios whose truth is known with many seeds: how often is a verdict wrong?
+    Calibrate(calibrate::Calibrate),
     /// Redraw figures, tables and the report from stored results, without simulating
     Plot(plot::Plot),
     /// List the bundled scenarios with their claims and expected verdicts
@@ -115,7 +118,7 @@ struct Options {
     /// Change a key of every scenario: run.paths=1000, 'run.alphas=[0.0, 0.5]', compare[1].expect=refuted; can be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Print JSON instead of text: `run` the summary (as in summary.json), `plot` the report's path, `list` and `check` the scenarios
+    /// Print JSON instead of text: `run` the summary (as in summary.json), `calibrate` the rates, `plot` the report's path, `list` and `check` the scenarios
     #[arg(long, global = true)]
     json: bool,
     /// No progress bar and no notes: the verdicts only
@@ -180,6 +183,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => session::run(options, Source::bundled()),
         Some(Command::Run { files }) => find(files).and_then(|s| session::run(options, s)),
         Some(Command::New { name, slow }) => create(name, *slow),
+        Some(Command::Calibrate(arguments)) => calibrate::calibrate(options, arguments),
         Some(Command::Plot(arguments)) => plot::plot(options, arguments),
         Some(Command::List) => list(options),
         Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
@@ -309,7 +313,8 @@ fn create(name: &str, slow: bool) -> Result<Exit, BadInput> {
 
 fn project(options: &Options, file: &str, at: &[f64]) -> Result<Exit, BadInput> {
     if options.json {
-        let message = "--json: `project` prints text only; allowed with run, plot, list and check";
+        let message =
+            "--json: `project` prints text only; allowed with run, calibrate, plot, list and check";
         return Err(BadInput(vec![message.to_string()]));
     }
     let scenario = Source::find(file)?.read(options.profile.into(), &options.overrides())?;

@@ -99,7 +99,7 @@ fn simulate(
 }
 
 /// Results are filed by the names of scenarios.
-fn names_differ(scenarios: &[Scenario], sources: &[Source]) -> Result<(), BadInput> {
+pub(super) fn names_differ(scenarios: &[Scenario], sources: &[Source]) -> Result<(), BadInput> {
     for (i, scenario) in scenarios.iter().enumerate() {
         if let Some(j) = scenarios[..i].iter().position(|s| s.name == scenario.name) {
             let place = |i: usize| match sources.get(i) {
@@ -119,7 +119,7 @@ fn names_differ(scenarios: &[Scenario], sources: &[Source]) -> Result<(), BadInp
 }
 
 /// The first Ctrl-C stops the run at the next block of paths, the second one at once.
-fn stop_on_interrupt(control: Arc<Control>) {
+pub(super) fn stop_on_interrupt(control: Arc<Control>) {
     let outcome = ctrlc::set_handler(move || {
         if control.stop.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);

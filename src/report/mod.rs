@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod arrays;
+pub mod calibration;
 pub mod html;
 pub mod plots;
 pub mod read;

@@ -1,6 +1,7 @@
 //! The verdict table on the terminal.
 
 use super::advice::duration;
+use super::calibration::{Calibration, POWER};
 use super::result::{Estimate, Verdict};
 use super::summary::{Row, Summary};
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
@@ -107,6 +108,80 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
         );
         out.push_str(&wrapped(&text, style));
     }
+    out
+}
+
+/// The table of a calibration study.
+pub fn calibration(study: &Calibration, folder: &str, style: Style) -> String {
+    let mut table = style.table(presets::NOTHING);
+    let bold = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
+    table.set_header(
+        [
+            "scenario, comparison",
+            "truth",
+            "refuted, %",
+            "95 % interval",
+            "open",
+        ]
+        .map(bold),
+    );
+    for c in &study.comparisons {
+        let rate = c.refutation_rate;
+        let percent = |x: f64| format!("{:.1}", 100.0 * x);
+        let truth = match c.expected {
+            Verdict::Consistent => "true",
+            Verdict::Refuted => "false",
+            Verdict::Inconclusive => "unknown",
+        };
+        table.add_row(vec![
+            format!("{}, {}", c.scenario, c.comparison),
+            truth.to_string(),
+            format!(
+                "{} {}",
+                if c.holds { "✓" } else { "✗" },
+                percent(rate.value)
+            ),
+            format!("{} to {}", percent(rate.lower), percent(rate.upper)),
+            c.inconclusive.to_string(),
+        ]);
+    }
+    let mut out = format!("{table}\n");
+    let wrong = study
+        .comparisons
+        .iter()
+        .filter(|c| !c.contradicting.is_empty());
+    for c in wrong {
+        let seeds: Vec<String> = c.contradicting.iter().map(u64::to_string).collect();
+        let text = format!(
+            "{}, {}: contradicted at seeds {}",
+            c.scenario,
+            c.comparison,
+            seeds.join(", ")
+        );
+        out.push_str(&wrapped(&text, style));
+    }
+    let bad = study.comparisons.iter().filter(|c| !c.holds).count();
+    let outcome = match bad {
+        0 => "all error rates are as stated".to_string(),
+        n => format!("{} not as stated", count(n, "error rate")),
+    };
+    out.push_str(&wrapped(
+        &format!(
+            "{} of {}, {} profile: {outcome}; {}; {folder}calibration.json",
+            study.completed,
+            count(study.seeds as usize, "seed"),
+            study.profile,
+            duration(study.seconds)
+        ),
+        style,
+    ));
+    let legend = format!(
+        "A true claim may be refuted in at most 1 − level of all seeds (level {}; ✗ where the interval lies above that), a false one has to be in {:.0} %. \
+         open: seeds without a verdict.",
+        study.comparisons.first().map_or(0.99, |c| c.level),
+        100.0 * POWER
+    );
+    out.push_str(&wrapped(&legend, style));
     out
 }
 

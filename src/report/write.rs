@@ -1,6 +1,7 @@
 //! The output folder: every result is written beside its place and then moved there whole.
 
 use super::arrays::{self, ARRAYS};
+use super::calibration::Calibration;
 use super::plots::{Drawing, Figure, FigureError, draw_all};
 use super::result::ScenarioResult;
 use super::summary::Summary;
@@ -71,6 +72,7 @@ fn io_error<'a>(
 /// Hidden beside the results while a run writes: held locked, and released by the system however the run ends.
 const LOCK: &str = ".slowsde.lock";
 const SUMMARY: &str = "summary.json";
+const CALIBRATION: &str = "calibration.json";
 const REPORT: &str = "report.html";
 /// The stored result of a scenario, in its folder.
 pub const RESULT: &str = "result.json";
@@ -104,7 +106,10 @@ impl OutputFolder {
         };
         folder.clear()?;
         for name in scenarios {
-            if name.is_empty() || name.starts_with('.') || [SUMMARY, REPORT].contains(name) {
+            if name.is_empty()
+                || name.starts_with('.')
+                || [SUMMARY, REPORT, CALIBRATION].contains(name)
+            {
                 return Err(WriteError::Name {
                     name: name.to_string(),
                 });
@@ -245,9 +250,26 @@ impl OutputFolder {
     /// # Errors
     /// See [`WriteError`].
     pub fn write_summary(&self, summary: &Summary) -> Result<PathBuf, WriteError> {
-        let place = self.root.join(SUMMARY);
-        let partial = self.root.join(format!(".{SUMMARY}"));
-        write_json(summary, &partial)?;
+        self.replace_file(SUMMARY, summary)
+    }
+
+    /// Writes `calibration.json` and says where it is.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn write_calibration(&self, calibration: &Calibration) -> Result<PathBuf, WriteError> {
+        self.replace_file(CALIBRATION, calibration)
+    }
+
+    /// Writes a file beside its place and moves it there.
+    fn replace_file(
+        &self,
+        name: &str,
+        value: &impl serde::Serialize,
+    ) -> Result<PathBuf, WriteError> {
+        let place = self.root.join(name);
+        let partial = self.root.join(format!(".{name}"));
+        write_json(value, &partial)?;
         fs::rename(&partial, &place).map_err(io_error(&place, "written"))?;
         Ok(place)
     }
