@@ -123,13 +123,18 @@ fn slow_comparison(
             );
         }
     }
-    let derived = scenario.regime == Regime::Slow && scenario.slow_law().is_some();
+    let derived = match scenario.regime {
+        Regime::Fast => scenario.linear_problem().is_some(),
+        Regime::Slow => scenario.slow_law().is_some(),
+    };
     if right == ProcessKind::ClosedForm && !derived && !scenario.known.has_laws() {
         let why = match scenario.regime {
             Regime::Slow => {
                 "but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise; for any other"
             }
-            Regime::Fast => "but the law of the limit (51) is not known:",
+            Regime::Fast => {
+                "but the law of the limit (51) is not known (its moments are for quadratic losses with additive noise and no compact set):"
+            }
         };
         return problem(
             format!("{key}.right"),

@@ -228,15 +228,18 @@ impl Scenario {
             .collect()
     }
 
+    /// The loss of a problem whose moments are known: quadratic, with additive noise, on the whole space.
+    pub(super) fn linear_problem(&self) -> Option<QuadraticForm> {
+        let additive = self.oracle.noise.additive() || self.noise_factor == 0.0;
+        if self.x0.len() > LARGEST_SPECTRUM || self.region.is_some() || !additive {
+            return None;
+        }
+        self.oracle.landscape.quadratic_form()
+    }
+
     /// Exact moments of all processes on the ladder; `None` if the problem has none.
     fn exact_moments(&self, members: &[Member], systems: &[System]) -> Option<ExactMoments> {
-        if self.x0.len() > LARGEST_SPECTRUM {
-            return None;
-        }
-        let form = self.oracle.landscape.quadratic_form()?;
-        if self.region.is_some() || !(self.oracle.noise.additive() || self.noise_factor == 0.0) {
-            return None;
-        }
+        let form = self.linear_problem()?;
         let gaussian = self.oracle.shares_brownian_path() || self.noise_factor == 0.0;
         let initial = self.initial_moments(&form);
         let covariance = self
@@ -287,7 +290,7 @@ impl Scenario {
         saves: &[crate::clocks::Steps],
     ) -> Option<Vec<MomentState>> {
         match member.kind {
-            ProcessKind::Sde => {
+            ProcessKind::Sde | ProcessKind::ClosedForm => {
                 let horizon = FastTime(self.run.horizon);
                 let times: Vec<FastTime> = saves.iter().map(|k| k.fast(eta)).collect();
                 problem

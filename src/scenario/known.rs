@@ -94,11 +94,20 @@ impl Known {
 }
 
 impl KnownLaw {
-    /// E h(X) at time t.
+    /// E h(X) at time t; not a number where the density alone is known, and so narrow that its mass is missed.
     pub(super) fn mean(&self, t: f64, eta: f64) -> Option<f64> {
         match (&self.mean, &self.density) {
             (Some(mean), _) => Some(mean.number(&self.start, |k| [t, eta][k])),
-            (None, Some(_)) => Some(self.moments(t, eta, self.center).1),
+            // A point has no density.
+            (None, Some(_)) if t == 0.0 => Some(self.center),
+            (None, Some(_)) => {
+                let (mass, mean) = self.moments(t, eta, self.center);
+                Some(if (mass - 1.0).abs() <= MASS {
+                    mean
+                } else {
+                    f64::NAN
+                })
+            }
             (None, None) => None,
         }
     }
