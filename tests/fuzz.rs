@@ -234,7 +234,7 @@ fn scenarios() -> impl Strategy<Value = String> {
     })
 }
 
-/// The generators reach what they are for: most sentences are functions, and some scenarios of each kind are accepted.
+/// The generators reach what they are for: many sentences are functions, and some scenarios are accepted.
 #[test]
 fn the_grammar_makes_sense() {
     use proptest::strategy::ValueTree;
