@@ -46,6 +46,7 @@ pub mod expression;
 pub mod landscape;
 pub mod oracle;
 pub mod projection;
+mod quadrature;
 pub mod random;
 pub mod real;
 pub mod region;

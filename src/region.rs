@@ -1,5 +1,6 @@
 //! The compact set K that paths are stopped on leaving, and the guard against blow-ups.
 
+use crate::expression::Values;
 use crate::real::Lanes;
 
 /// A compact set K.
@@ -19,6 +20,8 @@ pub enum Region {
         /// Upper ends, length d.
         upper: Vec<f64>,
     },
+    /// f(x) ≤ 0, for a function of d parameters.
+    Sublevel(Values),
 }
 
 impl Region {
@@ -41,6 +44,7 @@ impl Region {
                         mask & x.simd_ge(Lanes::splat(l)) & x.simd_le(Lanes::splat(u))
                     })
             }
+            Region::Sublevel(f) => at_most_zero(f, x),
         }
     }
 
@@ -49,6 +53,12 @@ impl Region {
         let lanes: Vec<Lanes> = x.iter().map(|&v| Lanes::splat(v)).collect();
         self.inside(&lanes).all()
     }
+}
+
+/// Not inlined: its registers would make room on the stack in every call for a ball or a box too.
+#[inline(never)]
+fn at_most_zero(f: &Values, x: &[Lanes]) -> Lanes {
+    f.number(x, |_| Lanes::ZERO).simd_le(Lanes::ZERO)
 }
 
 /// A mask with every lane set.

@@ -17,6 +17,7 @@ use crate::projection::{
     Covariance, ERROR, ProjectionError, Projector, STAGES, Settings, Tangent, Tolerance, combine,
     linearize,
 };
+use crate::quadrature::{Accuracy, integrate};
 use crate::slow_law::SlowNoise;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
@@ -281,14 +282,12 @@ impl<'a> SlowFlow<'a> {
     }
 }
 
-/// ∫ λ² from a to b, the clock of (4): Simpson's rule, halved where it is not accurate to 1e-12 of the whole.
+/// ∫ λ² from a to b, the clock of (4), to 1e-12 of the whole.
 pub(crate) fn square_integral(
     lambda: &dyn Fn(f64) -> f64,
     a: f64,
     b: f64,
 ) -> Result<f64, SlowFlowError> {
-    const PANELS: usize = 8;
-    const DEPTH: usize = 40;
     let square = |t: f64| {
         let value = lambda(t);
         let square = value * value;
@@ -298,36 +297,11 @@ pub(crate) fn square_integral(
             Err(SlowFlowError::Shape { time: t, value })
         }
     };
-    if a == b {
-        return Ok(0.0);
-    }
-    let width = (b - a) / PANELS as f64;
-    let mut sum = 0.0;
-    for panel in 0..PANELS {
-        let start = a + panel as f64 * width;
-        let values = [
-            square(start)?,
-            square(start + 0.5 * width)?,
-            square(start + width)?,
-        ];
-        // Panels still to do: start, width, values at both ends and in the middle, depth.
-        let mut open = vec![(start, width, values, 0)];
-        while let Some((start, width, [f0, f1, f2], depth)) = open.pop() {
-            let left = square(start + 0.25 * width)?;
-            let right = square(start + 0.75 * width)?;
-            let whole = width / 6.0 * (f0 + 4.0 * f1 + f2);
-            let halves = width / 12.0 * (f0 + 4.0 * left + 2.0 * f1 + 4.0 * right + f2);
-            let error = (halves - whole).abs();
-            if depth == DEPTH || error <= 1e-12 * (halves + sum) * width / (b - a) {
-                sum += halves + (halves - whole) / 15.0;
-            } else {
-                let half = 0.5 * width;
-                open.push((start + half, half, [f1, right, f2], depth + 1));
-                open.push((start, half, [f0, left, f1], depth + 1));
-            }
-        }
-    }
-    Ok(sum)
+    let accuracy = Accuracy {
+        absolute: 0.0,
+        relative: 1e-12,
+    };
+    integrate(square, (a, b), 8, accuracy)
 }
 
 /// The slow time at `clock`: linear between the times asked for.

@@ -650,7 +650,7 @@ fn a_run_writes_everything_and_exits_with_0() {
             .stderr("");
         assert_eq!(
             names(&desk.path("output")),
-            [".slowsde.lock", "summary.json", "tiny"]
+            [".slowsde.lock", "report.html", "summary.json", "tiny"]
         );
         assert_eq!(
             names(&desk.path("output/tiny")),
@@ -662,7 +662,8 @@ fn a_run_writes_everything_and_exits_with_0() {
                 "moments.csv",
                 "quantiles.csv",
                 "result.json",
-                "slopes.csv"
+                "slopes.csv",
+                "statistics.npz"
             ]
         );
     }
@@ -695,6 +696,161 @@ fn a_run_writes_everything_and_exits_with_0() {
         assert_eq!(row[3].parse(), Ok(point.eta));
         assert_eq!(row[4].parse(), Ok(point.error.value));
     }
+}
+
+/// All files below a folder with their bytes.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = vec![];
+    for name in names(folder) {
+        let path = folder.join(&name);
+        if path.is_dir() {
+            let inner = files(&path).into_iter();
+            all.extend(inner.map(|(n, bytes)| (format!("{name}/{n}"), bytes)));
+        } else {
+            all.push((name, fs::read(path).expect("read")));
+        }
+    }
+    all
+}
+
+/// Figures, tables and the report are pure functions of the stored result.
+#[test]
+fn plotting_again_gives_the_same_bytes() {
+    let desk = Desk::new();
+    desk.file(
+        "other.toml",
+        &SLOW.replace("A short slow run", "Another <one> & 'more'"),
+    );
+    desk.command(&["run", "tiny.toml", "other.toml", "-q"])
+        .assert()
+        .code(predicate::in_iter([0, 1]));
+    let run = files(&desk.path("output"));
+    assert!(
+        run.iter()
+            .any(|(name, _)| name == "other/figures/cloud.gif")
+    );
+    let spoilt = [
+        "output/tiny/figures/limits.svg",
+        "output/tiny/errors.csv",
+        "output/report.html",
+    ];
+    let again = |arguments: &[&str]| {
+        for path in spoilt {
+            fs::write(desk.path(path), "spoilt").expect("written");
+        }
+        desk.command(arguments)
+            .assert()
+            .code(0)
+            .stdout(predicate::str::contains("report in output/report.html"))
+            .stderr("");
+        let now = files(&desk.path("output"));
+        let names = |all: &[(String, Vec<u8>)]| all.iter().map(|f| f.0.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&now), names(&run));
+        for ((name, before), (_, after)) in run.iter().zip(&now) {
+            assert!(before == after, "{name} differs");
+        }
+    };
+    // One scenario: the report still shows the whole run.
+    again(&["plot", "output/tiny"]);
+    again(&[
+        "plot",
+        "output/tiny/result.json",
+        "output/tiny/",
+        "--threads",
+        "1",
+    ]);
+    again(&["plot", "output"]);
+}
+
+/// For programs: JSON alone on standard output.
+#[test]
+fn json_for_programs() {
+    let desk = Desk::new();
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = desk
+            .command(arguments)
+            .assert()
+            .code(0)
+            .get_output()
+            .clone();
+        serde_json::from_slice(&output.stdout).expect("JSON alone")
+    };
+    let summary = json(&["run", "tiny.toml", "--json"]);
+    let stored = fs::read(desk.path("output/summary.json")).expect("read");
+    let stored: serde_json::Value = serde_json::from_slice(&stored).expect("JSON");
+    assert_eq!(summary, stored);
+    assert_eq!(
+        summary["scenarios"][0]["verdicts"][0]["verdict"],
+        "consistent"
+    );
+    let plotted = json(&["plot", "output/tiny", "--json", "--format=svg"]);
+    assert_eq!(plotted[0]["report"], "output/report.html");
+    assert_eq!(plotted[0]["scenarios"][0], "tiny");
+    let checked = json(&["check", "tiny.toml", "--json"]);
+    assert_eq!(checked[0]["expected"][0], "consistent");
+    assert_eq!(
+        json(&["list", "--json"]).as_array().map(Vec::len),
+        Some(Source::bundled_names().len())
+    );
+    let refused = Desk::new().refusal(&["project", "hyperbola", "--at=1,1", "--json"]);
+    assert!(
+        refused.contains("allowed with run, plot, list and check"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn figures_come_in_formats_and_widths() {
+    let desk = Desk::new();
+    desk.command(&["run", "tiny.toml", "-q"]).assert().code(0);
+    let figures = || names(&desk.path("output/tiny/figures"));
+    let all = figures();
+    desk.command(&["plot", "output/tiny", "--format", "svg,pdf", "-q"])
+        .assert()
+        .code(0)
+        .stdout("");
+    assert!(
+        figures()
+            .iter()
+            .all(|n| n.ends_with(".svg") || n.ends_with(".pdf"))
+    );
+    let png = all.iter().filter(|n| n.ends_with(".png")).count();
+    assert_eq!(figures().len(), all.len() - png);
+    for (width, inches) in [("single", "3.4000in"), ("double", "7.0000in")] {
+        desk.command(&["plot", "output/tiny", "--format=svg", "--width", width])
+            .assert()
+            .code(0);
+        for name in figures() {
+            let path = desk.path("output/tiny/figures").join(&name);
+            let svg = fs::read_to_string(path).expect("read");
+            assert!(
+                svg.starts_with(&format!("<svg width=\"{inches}\"")),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn results_that_cannot_be_plotted() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.refusal(&["plot", "nothing"]), @"error: `nothing`: has no result.json: name the folder of a scenario (output/quadratic_2d) or an output folder (output)");
+    let refused = |text: &str| {
+        fs::create_dir_all(desk.path("old/tiny")).expect("created");
+        fs::write(desk.path("old/tiny/result.json"), text).expect("written");
+        let message = desk.refusal(&["plot", "old/tiny"]);
+        assert_eq!(names(&desk.path("old")), ["tiny"], "nothing may be written");
+        let root = desk.folder.path().canonicalize().expect("a path");
+        message.replace(&format!("{}/", root.display()), "")
+    };
+    assert_snapshot!(refused(r#"{"schema":2,"version":"0.0.9","scenario":{}}"#), @"error: old/tiny/result.json: has schema 2, written by slowsde 0.0.9; this slowsde 0.1.0 reads schema 3: run the scenario again");
+    assert_snapshot!(refused(r#"{"schema":3,"version":"0.1.0","scen"#), @"error: old/tiny/result.json: is not a result of slowsde: EOF while parsing a string at line 1 column 35; run the scenario again");
+    assert_snapshot!(refused(r#"{"schema":3,"version":"0.1.0"}"#), @"error: old/tiny/result.json: is not a result of slowsde: missing field `scenario` at line 1 column 30; run the scenario again");
+    let format = desk.refusal(&["plot", "old/tiny", "--format", "jpg"]);
+    assert!(
+        format.contains("possible values: svg, png, pdf, gif"),
+        "{format}"
+    );
 }
 
 #[test]
@@ -881,8 +1037,10 @@ fn an_interrupted_run_reports_what_it_completed_and_leaves_no_partial_folder() {
     );
     assert_eq!(
         names(&desk.path("output")),
-        [".slowsde.lock", "summary.json", "tiny"]
+        [".slowsde.lock", "report.html", "summary.json", "tiny"]
     );
+    let page = fs::read_to_string(desk.path("output/report.html")).expect("read");
+    assert!(page.contains("Not completed: endless, later.") && page.contains("A tiny quadratic"));
     let text = fs::read_to_string(desk.path("output/summary.json")).expect("read");
     let summary: Summary = serde_json::from_str(&text).expect("summary");
     assert_eq!(summary.interrupted, ["endless", "later"]);

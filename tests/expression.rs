@@ -9,8 +9,8 @@ use slowsde::ensemble::Control;
 use slowsde::expression::{Function, Scope, Symbol, dot, norm2, sum};
 use slowsde::landscape::{
     Activation, DiagonalNetwork, DoubleWell, Ellipse, Expression, ExpressionModel, Formula,
-    Hyperbola, Landscape, MatrixFactorization, Quadratic, Regression, RegressionLoss, SampleLoss,
-    Sphere, Steepness, TwoLayerNetwork, Valley, broadcast,
+    Hyperbola, Landscape, MatrixFactorization, Quadratic, QuadraticForm, Regression,
+    RegressionLoss, SampleLoss, Sphere, Steepness, TwoLayerNetwork, Valley, broadcast,
 };
 use slowsde::oracle::{EntryLaw, ExpressionNoise, Noise};
 use slowsde::real::Lanes;
@@ -198,6 +198,78 @@ fn built_in_landscapes_as_expressions() -> Outcome {
         &loss(&xy, "0.5*((x - 1)^2 + 0.6*(x - 1)*(y + 2) + 0.5*(y + 2)^2)"),
         &Quadratic::from_matrix(matrix)?.with_center(vec![1.0, -2.0])?,
     );
+    Ok(())
+}
+
+/// Losses with a constant Hessian are known as such, however they are written, and their form is that of the built-in landscape;
+/// no other loss is.
+#[test]
+fn quadratic_losses_have_exact_moments() -> Outcome {
+    let matrix = nalgebra::DMatrix::from_row_slice(2, 2, &[1.0, 0.3, 0.3, 0.5]);
+    let built_in = Quadratic::from_matrix(matrix)?.with_center(vec![1.0, -2.0])?;
+    let xy = ["x", "y"];
+    let same = |name: &str, form: Option<QuadraticForm>, want: &QuadraticForm| -> Outcome {
+        let form = form.ok_or_else(|| format!("{name}: no form"))?;
+        let worst = (&form.hessian - &want.hessian).amax();
+        assert!(worst < 1e-14, "{name}: {worst:e}");
+        let worst = (&form.center - &want.center).amax();
+        assert!(worst < 1e-12, "{name}: {worst:e}");
+        assert!((form.offset - want.offset).abs() < 1e-13, "{name}");
+        Ok(())
+    };
+    let want = Landscape::quadratic_form(&built_in).ok_or("no form")?;
+    for text in [
+        "0.5*((x - 1)^2 + 0.6*(x - 1)*(y + 2) + 0.5*(y + 2)^2)",
+        "x*x/2 + 0.3*x*y + y^2/4 - 0.4*x + 0.7*y + 0.9",
+    ] {
+        same(text, Formula::quadratic_form(&loss(&xy, text)), &want)?;
+    }
+    // 200 coupled parameters, whose second derivatives are not written out.
+    let text = "norm2(w) + sum(w)^2/200 - 2*sum(w)";
+    let form = Formula::quadratic_form(&loss(&["w[1..200]"], text));
+    let mut hessian = nalgebra::DMatrix::from_element(200, 200, 0.01);
+    hessian.fill_diagonal(2.01);
+    // 2w + sum(w)/100 = 2 in every entry: w = 1/2.
+    let want = QuadraticForm {
+        hessian,
+        center: nalgebra::DVector::from_element(200, 0.5),
+        offset: 50.0 + 50.0 - 200.0,
+    };
+    same(text, form, &want)?;
+
+    // Least squares on data, written as residuals and as losses of a row.
+    let data = nalgebra::DMatrix::from_fn(13, 2, |i, k| (1.0 + (3 * i + 5 * k) as f64).sin());
+    let design = nalgebra::DMatrix::from_fn(13, 2, |i, k| [1.0, data[(i, 0)]][k]);
+    let targets: Vec<f64> = data.column(1).iter().copied().collect();
+    let regression = Regression::new(design, targets, RegressionLoss::LeastSquares, 0.0)?;
+    let want = Landscape::quadratic_form(&regression).ok_or("no form")?;
+    let mut names = scope(&["a", "b"]);
+    for column in ["s", "y"] {
+        names.column(column)?;
+    }
+    let residual = Function::parse("a + b*s - y", &names)?;
+    let squared = ExpressionModel::squared_loss(residual, &data)?;
+    same("residuals", Landscape::quadratic_form(&squared), &want)?;
+    let row = Function::parse("0.5*(a + b*s - y)^2", &names)?;
+    let rows = SampleLoss::new(row, &data)?;
+    same("rows", Formula::quadratic_form(&rows), &want)?;
+    let gradients = |landscape: &dyn Landscape| {
+        let sum = landscape.finite_sum()?;
+        sum.constant_output_gradients()
+    };
+    let (ours, theirs) = (gradients(&squared), gradients(&regression));
+    let difference = ours.ok_or("not constant")? - theirs.ok_or("not constant")?;
+    assert!(difference.amax() < 1e-15);
+
+    for text in [
+        "0.5*(x*y - 1)^2",
+        "x^2 + y",
+        "x",
+        "exp(x)",
+        "x^2 + sin(y)^2",
+    ] {
+        assert_eq!(Formula::quadratic_form(&loss(&xy, text)), None, "{text}");
+    }
     Ok(())
 }
 
@@ -975,6 +1047,40 @@ fn scenarios_agree_with_the_built_in_landscapes() -> Outcome {
             [GAUSSIAN, GAUSSIAN],
             [panel, panel],
         ),
+        (
+            "[landscape.valley]\nsteepness = { quadratic = {} }".into(),
+            written("parameters = [\"u\", \"v\"]\nloss = \"0.5*(1 + u^2)*v^2\""),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel],
+        ),
+        (
+            "[landscape.ellipse]\nsemi_axes = [2.0, 0.5]".into(),
+            written(&format!("{xy}loss = \"0.25*((x/2)^2 + (y/0.5)^2 - 1)^2\"")),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel],
+        ),
+        (
+            "[landscape.double_well]\ndimension = 2\ncurvature = 1.7".into(),
+            written(&format!("{xy}loss = \"(x^2 - 1)^2/4 + 0.85*y^2\"")),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel],
+        ),
+        (
+            "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]\ncenter = [1.0, -2.0]".into(),
+            written(&format!(
+                "{xy}loss = \"0.5*((x - 1)^2 + 0.6*(x - 1)*(y + 2) + 0.5*(y + 2)^2)\""
+            )),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel],
+        ),
+        (
+            "[landscape.matrix_factorization]\nfactor = [[0.8], [0.3]]".into(),
+            written(&format!(
+                "{xy}loss = \"0.25*((x^2 - 0.64)^2 + 2*(x*y - 0.24)^2 + (y^2 - 0.09)^2)\""
+            )),
+            [GAUSSIAN, GAUSSIAN],
+            [panel, panel],
+        ),
         (regression, written(sampled), [BATCH, BATCH], [panel, panel]),
     ];
     for (built_in, expression, noises, panels) in cases {
@@ -1258,5 +1364,304 @@ fn written_test_functions() -> Outcome {
     )?;
     let result = scenario.execute(&Control::default(), &|_| {})?;
     assert_eq!(result.functions, ["x", "exp(-norm2(w))", "loss"]);
+    Ok(())
+}
+
+/// Gaussian noise of unit variance on x²/2 in the fast regime: (51) is an Ornstein–Uhlenbeck process, normal with mean x e^{−t} and
+/// variance (1 − e^{−2t})/2.
+fn ornstein_uhlenbeck(law: &str, expect: &str) -> String {
+    format!(
+        r#"
+title = "t"
+claim = "c"
+[landscape.expression]
+parameters = ["x"]
+loss = "0.5*x^2"
+[noise.gaussian]
+covariance = {{ matrix = [[1.0]] }}
+[noise_scale]
+power = -0.5
+[start]
+x0 = {{ at = [1.0] }}
+[run]
+horizon = 1.0
+eta_max = 0.0625
+etas = 7
+times = 2
+early_times = 0
+paths = 40000
+max_paths = 40000
+tolerance = 0.1
+functions = ["x", "x^2"]
+monitored = ["x"]
+{law}
+[[compare]]
+left = "sgdm"
+right = "closed_form"
+expect = "{expect}"
+"#
+    )
+}
+
+/// The law of the limit as the scenario states it is what SGDM is compared with; a law that is a little off is refuted, by its
+/// mean or by its density. Level 0.99, one seed each.
+#[test]
+fn stated_laws_are_tested() -> Outcome {
+    let normal = |mean: &str, variance: &str| {
+        format!("exp(-(z - {mean})^2/(2*({variance})))/sqrt(2*pi*({variance}))")
+    };
+    let (mean, variance) = ("x*exp(-t)", "(1 - exp(-2*t))/2");
+    let law = |mean: Option<&str>, density: Option<String>| {
+        let mean = mean.map_or(String::new(), |m| format!("mean = \"{m}\"\n"));
+        let density = density.map_or(String::new(), |d| format!("density = \"{d}\"\n"));
+        format!("[[known.law]]\nfunction = \"x\"\n{mean}{density}")
+    };
+    let square =
+        "[[known.law]]\nfunction = \"x^2\"\nmean = \"x^2*exp(-2*t) + (1 - exp(-2*t))/2\"\n";
+    let right = law(Some(mean), Some(normal(mean, variance)));
+    let cases = [
+        (format!("{right}{square}"), "consistent"),
+        (law(None, Some(normal(mean, variance))), "consistent"),
+        (law(Some("x*exp(-0.6*t)"), None), "refuted"),
+        // The mean is right, the variance is not.
+        (
+            law(Some(mean), Some(normal(mean, "0.3*(1 - exp(-2*t))"))),
+            "refuted",
+        ),
+        // A normal law in place of a shifted one.
+        (
+            law(None, Some(normal("0.6*x*exp(-t)", variance))),
+            "refuted",
+        ),
+    ];
+    for (law, expect) in cases {
+        let text = ornstein_uhlenbeck(&law, expect);
+        let scenario = read(&text, &Overrides::default())?;
+        let result = scenario.execute(&Control::default(), &|_| {})?;
+        let comparison = &result.comparisons[0];
+        let verdict = format!("{:?}", comparison.verdict).to_lowercase();
+        assert_eq!(verdict, expect, "{law}: {}", comparison.reason);
+        let drawn = result.cells.iter().flat_map(|c| &c.processes);
+        let densities = drawn.flat_map(|p| &p.histograms);
+        let drawn = densities.filter(|h| !h.density.is_empty()).count();
+        assert_eq!(drawn > 0, law.contains("density"), "{law}");
+    }
+    Ok(())
+}
+
+/// A closed form that is none is refused, with the place and with what is wrong.
+#[test]
+fn closed_forms_are_checked() {
+    let refused = |law: &str| match read(
+        &ornstein_uhlenbeck(law, "consistent"),
+        &Overrides::default(),
+    ) {
+        Ok(_) => panic!("accepted: {law}"),
+        Err(message) => message,
+    };
+    let law = |keys: &str| format!("[[known.law]]\nfunction = \"x\"\n{keys}");
+    let gauss = "exp(-z^2/2)/sqrt(2*pi)";
+    for (law, expected) in [
+        (
+            law(&format!("density = \"1.1*{gauss}\"")),
+            "`known.law[1].density`: integrates to 1.100000 at t = 0.5, eta = 0.0625, but must integrate to 1",
+        ),
+        (
+            law(&format!("mean = \"x\"\ndensity = \"{gauss}\"")),
+            "`known.law[1].density`: has the mean 0.000000 at t = 0.5, eta = 0.0625, but `mean` says 1.000000",
+        ),
+        (
+            law(&format!(
+                "density = \"1.5*{gauss} - 0.5*exp(-z^2/8)/sqrt(8*pi)\""
+            )),
+            "`known.law[1].density`: is -",
+        ),
+        (
+            law("mean = \"log(t - 2)\""),
+            "`known.law[1].mean`: is NaN at t = 0.5",
+        ),
+        (
+            law("mean = \"x*exp(-tau)\""),
+            "26:16: `known.law[1].mean`: unknown name `tau`; did you mean `t`? Names here: x, t, eta, e, pi\n   |\n26 | mean = \"x*exp(-tau)\"\n   |                ^^^",
+        ),
+        (law(""), "`known.law[1]`: needs `mean`, `density` or both"),
+        (
+            "[[known.law]]\nfunction = \"x^3\"\nmean = \"x\"".into(),
+            "`known.law[1].function`: is `x^3`, which is not among the test functions of the run: `x`, `x^2`",
+        ),
+        (
+            format!("{0}{0}", law("mean = \"x\"\n")),
+            "`known.law[2].function`: `x` has a law already",
+        ),
+        (
+            "[known]\nprojection = [\"x\"]".into(),
+            "`known.projection`: is for regime = \"slow\"",
+        ),
+        (
+            String::new(),
+            "`compare[1].right`: is `closed_form`, but the law of the limit (51) is not known: state it under [[known.law]]",
+        ),
+    ] {
+        let message = refused(&law);
+        assert!(message.contains(expected), "{law}: {message}");
+    }
+    // The name of the time is taken.
+    let text = ornstein_uhlenbeck(&law("mean = \"1\""), "consistent");
+    let clash = text
+        .replace("parameters = [\"x\"]", "parameters = [\"t\"]")
+        .replace("0.5*x^2", "0.5*t^2")
+        .replace("\"x\"", "\"t\"")
+        .replace("\"x^2\"", "\"t^2\"");
+    let message = read(&clash, &Overrides::default())
+        .err()
+        .unwrap_or_default();
+    assert!(
+        message.contains("needs the name `t` for itself"),
+        "{message}"
+    );
+}
+
+/// Φ of the valley exp(ku²)v²/2: (u e^{−kv²/2}, 0). The right one is taken and noted, a wrong one refused.
+#[test]
+fn stated_projections_are_compared_with_the_flow() -> Outcome {
+    let text = |projection: &str| {
+        let landscape = "[landscape.expression]\nparameters = [\"u\", \"v\"]\nconstants = { k = 0.5 }\nloss = \"0.5*exp(k*u^2)*v^2\"";
+        let known = format!("[known]\nprojection = {projection}\n");
+        slow_text(landscape, GAUSSIAN, &known)
+    };
+    let right = text("[\"u*exp(-k*v^2/2)\", \"0\"]");
+    let scenario = read(&right, &Overrides::default())?;
+    let result = scenario.execute(&Control::default(), &|_| {})?;
+    let note = result.notes.iter().find(|n| n.contains("known Φ agrees"));
+    assert!(
+        note.is_some_and(|n| n.contains("at 17 points")),
+        "{:?}",
+        result.notes
+    );
+    for (projection, expected) in [
+        ("[\"u\", \"0\"]", "`known.projection[1]`: is "),
+        (
+            "[\"u*exp(-k*v^2/2)\", \"0.1*v\"]",
+            "`known.projection[2]`: is ",
+        ),
+        (
+            "[\"u\"]",
+            "`known.projection`: has 1 entries, but the landscape has 2 parameters",
+        ),
+    ] {
+        let message = read(&text(projection), &Overrides::default())
+            .err()
+            .unwrap_or_default();
+        assert!(message.contains(expected), "{projection}: {message}");
+    }
+    Ok(())
+}
+
+fn slow_text(landscape: &str, noise: &str, more: &str) -> String {
+    format!(
+        "title = \"t\"\nclaim = \"c\"\nregime = \"slow\"\n{landscape}\n{noise}\n[start]\nx0 = {{ at = [1.0, 0.5] }}\n[run]\nhorizon = 0.1\neta_max = 0.05\netas = 3\npaths = 64\nmax_paths = 64\ntimes = 1\nlooks = 1\n{more}[[compare]]\nleft = \"sgd\"\nright = \"slow_sde\"\nexpect = \"inconclusive\"\n"
+    )
+}
+
+/// A covariance stands for its root, and beside a factor it must be BBᵀ.
+#[test]
+fn covariances() -> Outcome {
+    let landscape = "[landscape.expression]\nparameters = [\"x\", \"y\"]\nloss = \"0.5*x^2 + y^2\"";
+    let with = |noise: &str| {
+        read(
+            &text(
+                landscape,
+                &format!("[noise.gaussian]\n{noise}"),
+                "[0.5, 0.25]",
+                "[\"x\"]",
+            ),
+            &Overrides::default(),
+        )
+    };
+    let sigma = with("covariance = { matrix = [[2.0, 0.6], [0.6, 0.5]] }")?;
+    let x = nalgebra::DVector::from_vec(vec![0.3, -0.2]);
+    let want = nalgebra::DMatrix::from_row_slice(2, 2, &[2.0, 0.6, 0.6, 0.5]);
+    assert!((sigma.oracle.covariance(&x) - want).amax() < 1e-14);
+    with(
+        "factor = { expression = [[\"x\", \"1\"], [\"0\", \"y\"]] }\ncovariance = { expression = [[\"x^2 + 1\", \"y\"], [\"y\", \"y^2\"]] }",
+    )?;
+    with("factor = { isotropic = 2.0 }\ncovariance = { matrix = [[4.0, 0.0], [0.0, 4.0]] }")?;
+    for (noise, expected) in [
+        (
+            "covariance = { matrix = [[1.0, 0.5], [0.4, 1.0]] }",
+            "covariance.matrix[2]`: entry 1 is 0.4, but row 1 has 0.5: a covariance is symmetric",
+        ),
+        (
+            "covariance = { matrix = [[1.0, 2.0], [2.0, 1.0]] }",
+            "covariance.matrix`: has the eigenvalue -1.000e0",
+        ),
+        (
+            "covariance = { matrix = [[1.0]] }",
+            "covariance.matrix`: is 1 × 1, but must be 2 × 2",
+        ),
+        (
+            "covariance = { expression = [[\"1\", \"0\"], [\"0\", \"1\"]] }",
+            "covariance.expression`: stands beside a factor and checks it",
+        ),
+        ("", "`noise.gaussian`: needs `factor`"),
+        (
+            "factor = { isotropic = 2.0 }\ncovariance = { matrix = [[4.0, 0.0], [0.0, 2.0]] }",
+            "covariance.matrix[2]`: entry 2 is 2.000000 at x = [0.5, 0.25], but the factor gives (BBᵀ)[2, 2] = 4.000000",
+        ),
+        // Equal at x_0 only.
+        (
+            "factor = { expression = [[\"x\", \"0\"], [\"0\", \"1\"]] }\ncovariance = { expression = [[\"x/2\", \"0\"], [\"0\", \"1\"]] }",
+            "covariance.expression[1]`: entry 1 is ",
+        ),
+        (
+            "factor = { isotropic = 2.0 }\ncovariance = { expression = [[\"4\", \"0\"], [\"0\", \"q\"]] }",
+            "covariance.expression[2][2]`: unknown name `q`",
+        ),
+    ] {
+        let message = with(noise).err().unwrap_or_default();
+        assert!(message.contains(expected), "{noise}: {message}");
+    }
+    Ok(())
+}
+
+/// A ball written as f(x) ≤ 0 stops the same paths at the same steps.
+#[test]
+fn compact_sets_as_expressions() -> Outcome {
+    let run = |set: &str| -> Result<_, Box<dyn Error>> {
+        let text = text(
+            "[landscape.hyperbola]",
+            GAUSSIAN,
+            "[0.5, 0.25]",
+            "[\"x[1]\"]",
+        );
+        let text = text.replace("[run]", &format!("{set}\n[run]"));
+        let scenario = read(&text, &Overrides::default())?;
+        let result = scenario.execute(&Control::default(), &|_| {})?;
+        let processes = result.cells.iter().flat_map(|c| &c.processes);
+        let failures: Vec<_> = processes
+            .map(|p| (p.failures.exits, p.failures.first))
+            .collect();
+        Ok((failures, result.comparisons[0].limit.value))
+    };
+    let ball = run("[compact_set.ball]\nradius = 1.0")?;
+    assert!(ball.0.iter().any(|(exits, _)| *exits > 0));
+    assert_eq!(run("[compact_set]\nexpression = \"norm2(x) - 1\"")?, ball);
+    let text = text(
+        "[landscape.hyperbola]",
+        GAUSSIAN,
+        "[0.5, 0.25]",
+        "[\"x[1]\"]",
+    );
+    let outside = text.replace(
+        "[run]",
+        "[compact_set]\nexpression = \"norm2(x) - 0.1\"\n[run]",
+    );
+    let message = read(&outside, &Overrides::default())
+        .err()
+        .unwrap_or_default();
+    assert!(
+        message.contains("`compact_set`: does not contain start.x0"),
+        "{message}"
+    );
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The command `slowsde`: arguments, exit codes, and what each command does.
 
+mod calibrate;
 mod new;
+mod plot;
 mod progress;
 mod project;
 mod session;
@@ -68,6 +70,10 @@ enum Command {
         #[arg(long)]
         slow: bool,
     },
+    /// Run scenarios whose truth is known with many seeds: how often is a verdict wrong?
+    Calibrate(calibrate::Calibrate),
+    /// Redraw figures, tables and the report from stored results, without simulating
+    Plot(plot::Plot),
     /// List the bundled scenarios with their claims and expected verdicts
     List,
     /// Validate scenario files without running them
@@ -112,6 +118,9 @@ struct Options {
     /// Change a key of every scenario: run.paths=1000, 'run.alphas=[0.0, 0.5]', compare[1].expect=refuted; can be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Print JSON instead of text: `run` the summary (as in summary.json), `calibrate` the rates, `plot` the report's path, `list` and `check` the scenarios
+    #[arg(long, global = true)]
+    json: bool,
     /// No progress bar and no notes: the verdicts only
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -174,6 +183,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => session::run(options, Source::bundled()),
         Some(Command::Run { files }) => find(files).and_then(|s| session::run(options, s)),
         Some(Command::New { name, slow }) => create(name, *slow),
+        Some(Command::Calibrate(arguments)) => calibrate::calibrate(options, arguments),
+        Some(Command::Plot(arguments)) => plot::plot(options, arguments),
         Some(Command::List) => list(options),
         Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
         Some(Command::Project { file, at }) => project(options, file, at),
@@ -222,6 +233,15 @@ fn all<T>(results: impl Iterator<Item = Result<T, ScenarioError>>) -> Result<Vec
             Err(error) => messages.push(error.to_string()),
         }
     }
+    if messages.is_empty() {
+        Ok(values)
+    } else {
+        Err(BadInput(worded(messages)))
+    }
+}
+
+/// The first messages, and how many more there are.
+fn worded(mut messages: Vec<String>) -> Vec<String> {
     // The same wrong --set fails in every scenario: say it once.
     messages.dedup();
     let more = messages.len().saturating_sub(SHOWN_MISTAKES);
@@ -229,11 +249,7 @@ fn all<T>(results: impl Iterator<Item = Result<T, ScenarioError>>) -> Result<Vec
         messages.truncate(SHOWN_MISTAKES);
         messages.push(format!("… and {more} more scenarios with mistakes"));
     }
-    if messages.is_empty() {
-        Ok(values)
-    } else {
-        Err(BadInput(messages))
-    }
+    messages
 }
 
 fn find(files: &[String]) -> Result<Vec<Source>, BadInput> {
@@ -247,7 +263,38 @@ fn read(options: &Options, sources: &[Source]) -> Result<Vec<Scenario>, BadInput
         .map(|s| s.read(options.profile.into(), &overrides)))
 }
 
+/// Something as JSON on standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<(), BadInput> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?));
+    Ok(())
+}
+
+/// A scenario for `list` and `check`.
+#[derive(serde::Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    claim: &'a str,
+    title: &'a str,
+    expected: Vec<Verdict>,
+}
+
+impl<'a> Listed<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        Listed {
+            name: &scenario.name,
+            claim: &scenario.claim,
+            title: &scenario.title,
+            expected: scenario.comparisons.iter().map(|c| c.expected).collect(),
+        }
+    }
+}
+
 fn check(options: &Options, sources: &[Source]) -> Result<Exit, BadInput> {
+    if options.json {
+        let scenarios = read(options, sources)?;
+        print_json(&scenarios.iter().map(Listed::new).collect::<Vec<_>>())?;
+        return Ok(Exit::AsExpected);
+    }
     for scenario in read(options, sources)? {
         print(&format!(
             "{}: valid ({}, {})\n",
@@ -265,13 +312,23 @@ fn create(name: &str, slow: bool) -> Result<Exit, BadInput> {
 }
 
 fn project(options: &Options, file: &str, at: &[f64]) -> Result<Exit, BadInput> {
+    if options.json {
+        let message =
+            "--json: `project` prints text only; allowed with run, calibrate, plot, list and check";
+        return Err(BadInput(vec![message.to_string()]));
+    }
     let scenario = Source::find(file)?.read(options.profile.into(), &options.overrides())?;
     print(&project::report(&scenario, at)?);
     Ok(Exit::AsExpected)
 }
 
 fn list(options: &Options) -> Result<Exit, BadInput> {
-    let rows: Vec<_> = read(options, &Source::bundled())?
+    let scenarios = read(options, &Source::bundled())?;
+    if options.json {
+        print_json(&scenarios.iter().map(Listed::new).collect::<Vec<_>>())?;
+        return Ok(Exit::AsExpected);
+    }
+    let rows: Vec<_> = scenarios
         .iter()
         .map(|s| {
             [

@@ -1,11 +1,13 @@
 //! A run: read everything, make sure that it can be written, simulate one scenario after the other, report.
 
 use super::progress::Progress;
-use super::{BadInput, Exit, Options, complain, print, read, style};
+use super::{BadInput, Exit, Options, complain, print, print_json, read, style};
 use crate::ensemble::Control;
+use crate::report::html::{self, Section};
+use crate::report::plots::Drawing;
 use crate::report::summary::{ScenarioRow, Summary};
 use crate::report::terminal;
-use crate::report::write::OutputFolder;
+use crate::report::write::{OutputFolder, WriteError};
 use crate::scenario::{Profile, Scenario, Source, total_work};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,23 +18,28 @@ pub(super) fn run(options: &Options, sources: Vec<Source>) -> Result<Exit, BadIn
     let start = Instant::now();
     let scenarios = read(options, &sources)?;
     names_differ(&scenarios, &sources)?;
-    let mut pool = rayon::ThreadPoolBuilder::new();
-    if let Some(threads) = options.threads {
-        pool = pool.num_threads(threads.into());
-    }
-    pool.build_global()
-        .map_err(|e| BadInput(vec![format!("--threads: {e}")]))?;
+    use_threads(options)?;
     let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
     let output = OutputFolder::prepare(&options.out, &names)?;
 
     let control = Arc::new(Control::default());
     stop_on_interrupt(control.clone());
-    let (rows, interrupted) = simulate(options, &scenarios, &control, &output)?;
+    let Found {
+        rows,
+        sections,
+        interrupted,
+    } = simulate(options, &scenarios, &control, &output)?;
+    let page = html::page(&sections, &interrupted).map_err(WriteError::from)?;
+    output.write_report(&page)?;
     let profile = Profile::from(options.profile).name();
     let summary = Summary::new(profile, start.elapsed().as_secs_f64(), rows, interrupted);
     output.write_summary(&summary)?;
     let folder = format!("{}/", options.out.display());
-    print(&terminal::render(&summary, &folder, style(), options.quiet));
+    if options.json {
+        print_json(&summary)?;
+    } else {
+        print(&terminal::render(&summary, &folder, style(), options.quiet));
+    }
     Ok(if !summary.interrupted.is_empty() {
         Exit::Interrupted
     } else if summary.as_expected {
@@ -42,19 +49,37 @@ pub(super) fn run(options: &Options, sources: Vec<Source>) -> Result<Exit, BadIn
     })
 }
 
+/// Makes the threads that all work is shared out to.
+pub(super) fn use_threads(options: &Options) -> Result<(), BadInput> {
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(threads) = options.threads {
+        pool = pool.num_threads(threads.into());
+    }
+    pool.build_global()
+        .map_err(|e| BadInput(vec![format!("--threads: {e}")]))
+}
+
+/// What a run has found.
+#[derive(Default)]
+struct Found {
+    rows: Vec<ScenarioRow>,
+    sections: Vec<Section>,
+    interrupted: Vec<String>,
+}
+
 /// The completed scenarios, and the names of the others.
 fn simulate(
     options: &Options,
     scenarios: &[Scenario],
     control: &Arc<Control>,
     output: &OutputFolder,
-) -> Result<(Vec<ScenarioRow>, Vec<String>), BadInput> {
+) -> Result<Found, BadInput> {
     let total = scenarios
         .iter()
         .map(total_work)
         .fold(0, u64::saturating_add);
     let progress = Progress::new(total, control.clone(), options.quiet);
-    let (mut rows, mut interrupted) = (vec![], vec![]);
+    let mut found = Found::default();
     for scenario in scenarios {
         progress.show(format!("{} ({})", scenario.name, scenario.claim));
         let result = control
@@ -62,17 +87,19 @@ fn simulate(
             .and_then(|()| scenario.execute(control, &|work| progress.more(work)));
         match result {
             Ok(result) => {
-                output.write(&result)?;
-                rows.push(ScenarioRow::new(&result));
+                let drawn = output.write(&result, &Drawing::default())?;
+                let section = html::section(&result, &drawn).map_err(WriteError::from)?;
+                found.rows.push(ScenarioRow::new(&result));
+                found.sections.push(section);
             }
-            Err(_) => interrupted.push(scenario.name.clone()),
+            Err(_) => found.interrupted.push(scenario.name.clone()),
         }
     }
-    Ok((rows, interrupted))
+    Ok(found)
 }
 
 /// Results are filed by the names of scenarios.
-fn names_differ(scenarios: &[Scenario], sources: &[Source]) -> Result<(), BadInput> {
+pub(super) fn names_differ(scenarios: &[Scenario], sources: &[Source]) -> Result<(), BadInput> {
     for (i, scenario) in scenarios.iter().enumerate() {
         if let Some(j) = scenarios[..i].iter().position(|s| s.name == scenario.name) {
             let place = |i: usize| match sources.get(i) {
@@ -92,7 +119,7 @@ fn names_differ(scenarios: &[Scenario], sources: &[Source]) -> Result<(), BadInp
 }
 
 /// The first Ctrl-C stops the run at the next block of paths, the second one at once.
-fn stop_on_interrupt(control: Arc<Control>) {
+pub(super) fn stop_on_interrupt(control: Arc<Control>) {
     let outcome = ctrlc::set_handler(move || {
         if control.stop.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);

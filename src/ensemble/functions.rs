@@ -1,6 +1,6 @@
 //! Test functions h: the panel on which weak errors are measured (Def. 4.4).
 
-use crate::expression::{ExpressionError, Function, Scope};
+use crate::expression::{ExpressionError, Scope, Values};
 use crate::landscape::Landscape;
 use crate::real::{Lanes, Real};
 use std::fmt;
@@ -40,13 +40,13 @@ pub struct WrittenFunction(&'static Written);
 struct Written {
     text: String,
     scope: Scope,
-    function: Function,
+    function: Values,
 }
 
 impl WrittenFunction {
     fn new(text: &str, scope: &Scope) -> Result<WrittenFunction, ExpressionError> {
         static KNOWN: Mutex<Vec<&'static Written>> = Mutex::new(Vec::new());
-        let function = Function::parse(text, scope)?;
+        let function = Values::single(text, scope)?;
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(same) = known.iter().find(|w| w.text == text && w.scope == *scope) {
             return Ok(WrittenFunction(same));
@@ -111,7 +111,7 @@ impl TestFunction {
             TestFunction::Recovery => landscape.recovery_errors(x, out),
             TestFunction::Expression(written) => {
                 let function = &written.0.function;
-                groups.for_each(|(x, h)| *h = function.value(x, |_| Lanes::ZERO));
+                groups.for_each(|(x, h)| *h = function.number(x, |_| Lanes::ZERO));
             }
         }
     }

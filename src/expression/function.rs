@@ -154,6 +154,18 @@ impl Function {
         self.columns
     }
 
+    /// Whether ∂²f/∂x² vanishes for all x and z.
+    pub fn is_affine(&self) -> bool {
+        self.product.vanishes()
+    }
+
+    /// Whether ∂²f/∂x² is the same for all x.
+    pub fn is_quadratic(&self) -> bool {
+        match &self.second {
+            Second::Written { third, .. } | Second::Products { third } => third.vanishes(),
+        }
+    }
+
     /// f(x, z), with `z(k)` for column k.
     #[inline(always)]
     pub fn value<R: Real>(&self, x: &[R], z: impl Fn(usize) -> R) -> R {

@@ -30,6 +30,7 @@ mod scope;
 mod sum_of_squares;
 mod symbol;
 mod tape;
+mod values;
 
 pub use error::ExpressionError;
 pub(crate) use error::{place, snippet};
@@ -38,3 +39,4 @@ pub(crate) use matrix_product::MatrixProduct;
 pub use scope::Scope;
 pub(crate) use sum_of_squares::SumOfSquares;
 pub use symbol::{Symbol, TraceError, dot, norm2, sum};
+pub use values::Values;

@@ -90,6 +90,12 @@ impl Tape {
             .collect()
     }
 
+    /// Whether all outputs are 0 for all inputs.
+    pub fn vanishes(&self) -> bool {
+        let zero = |output: &Output| matches!(output, Output::Constant(0.0));
+        self.outputs.iter().all(zero)
+    }
+
     /// Runs the program on `G` sets of inputs: `input(i, j)` is input i of set j. The outputs are then in `registers` (at
     /// least as many as [`Tape::registers`]).
     #[inline(always)]
@@ -111,11 +117,22 @@ impl Tape {
     pub fn evaluate<R: Real>(&self, input: impl Fn(usize) -> R, output: impl FnMut(usize, R)) {
         match self.registers {
             0..=8 => self.evaluate_on(&mut [[R::constant(0.0)]; 8], input, output),
-            9..=64 => self.evaluate_on(&mut [[R::constant(0.0)]; 64], input, output),
-            65..=512 => self.evaluate_on(&mut [[R::constant(0.0)]; 512], input, output),
-            513..=4096 => self.evaluate_on(&mut [[R::constant(0.0)]; 4096], input, output),
+            9..=32 => self.evaluate_within::<R, 32>(input, output),
+            33..=128 => self.evaluate_within::<R, 128>(input, output),
+            129..=512 => self.evaluate_within::<R, 512>(input, output),
+            513..=4096 => self.evaluate_within::<R, 4096>(input, output),
             more => self.evaluate_on(&mut vec![[R::constant(0.0)]; more], input, output),
         }
+    }
+
+    /// Not inlined: the registers would make room on the stack, and touch every page of it, for small programs too.
+    #[inline(never)]
+    fn evaluate_within<R: Real, const N: usize>(
+        &self,
+        input: impl Fn(usize) -> R,
+        output: impl FnMut(usize, R),
+    ) {
+        self.evaluate_on(&mut [[R::constant(0.0)]; N], input, output);
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! A loss written as text or as a closure, or the residuals of a sum of squares.
 
-use super::{Coefficients, FiniteSum, Formula, Residuals};
+use super::{Coefficients, FiniteSum, Formula, QuadraticForm, Residuals};
 use crate::expression::{ExpressionError, Function, Scope, SumOfSquares, Symbol, TraceError};
 use crate::real::{Lanes, Real};
 use nalgebra::DMatrix;
@@ -168,6 +168,10 @@ impl Formula for Expression {
     fn residuals(&self) -> Option<&dyn Residuals> {
         let n = self.residuals.as_ref()?.count();
         (n < self.loss.dimension()).then_some(self as &dyn Residuals)
+    }
+
+    fn quadratic_form(&self) -> Option<QuadraticForm> {
+        self.loss.is_quadratic().then(|| QuadraticForm::of(self))?
     }
 }
 

@@ -16,6 +16,59 @@ pub struct QuadraticForm {
     pub offset: f64,
 }
 
+/// ‖∇L(x*)‖ relative to ‖∇L(0)‖ + ‖A‖ up to which x* counts as a stationary point.
+const STATIONARY: f64 = 1e-9;
+
+impl QuadraticForm {
+    /// The form of a loss whose Hessian is the same everywhere, with the stationary point of least norm; `None` where there is
+    /// none, as for a loss that is linear along some direction. O(d³).
+    pub(super) fn of(loss: &impl Formula) -> Option<QuadraticForm> {
+        let d = loss.dimension();
+        let mut h = vec![0.0; d * d];
+        loss.hessian(&vec![0.0; d], &mut h);
+        let hessian = DMatrix::from_vec(d, d, h);
+        if hessian.iter().any(|h| !h.is_finite()) {
+            return None;
+        }
+        let gradient = |x: &DVector<f64>| {
+            let mut g = DVector::zeros(d);
+            loss.gradient(x.as_slice(), g.as_mut_slice());
+            g
+        };
+        let solve = least_norm_solver(&hessian);
+        let start = gradient(&DVector::zeros(d));
+        let mut center = -solve(&start);
+        // A second Newton step removes the rounding of the first.
+        center -= solve(&gradient(&center));
+        let left = gradient(&center).norm();
+        (left <= STATIONARY * (start.norm() + hessian.norm())).then(|| QuadraticForm {
+            offset: loss.value(center.as_slice()),
+            hessian,
+            center,
+        })
+    }
+}
+
+/// b ↦ the solution x of least norm of Ax = b, for a symmetric A; no component along eigenvalues below the rounding of the
+/// largest.
+pub(super) fn least_norm_solver(
+    a: &DMatrix<f64>,
+) -> impl Fn(&DVector<f64>) -> DVector<f64> + use<> {
+    let eigen = a.clone().symmetric_eigen();
+    let cutoff = a.nrows() as f64 * f64::EPSILON * eigen.eigenvalues.amax();
+    move |b| {
+        let mut coordinates = eigen.eigenvectors.tr_mul(b);
+        for (c, &value) in coordinates.iter_mut().zip(&eigen.eigenvalues) {
+            *c = if value.abs() > cutoff {
+                *c / value
+            } else {
+                0.0
+            };
+        }
+        &eigen.eigenvectors * coordinates
+    }
+}
+
 /// L(x) = ½(x − x*)ᵀA(x − x*) with a symmetric A, which need not be positive semidefinite.
 ///
 /// ∇L = A(x − x*), ∇²L = A, third derivatives vanish. The exact moments of SGD, SGDM and of the limiting SDE (51) are

@@ -3,6 +3,7 @@
 use super::dense::{
     BLOCK, accumulate, add_outer_upper, add_symmetric_product, mirror_upper, products, rows_of,
 };
+use super::quadratic::least_norm_solver;
 use super::{FiniteSum, Formula, LandscapeError, QuadraticForm, check_finite, check_finite_vector};
 use crate::real::{LANES, Lanes, Real};
 use nalgebra::{DMatrix, DVector};
@@ -380,21 +381,12 @@ impl Formula for Regression {
             None => self.normal_equations(),
         };
         let hessian = DMatrix::from_row_slice(d, d, &matrix);
-        let eigen = hessian.clone().symmetric_eigen();
-        // Eigenvalues below the rounding of the largest are zeros: the minimizer of least norm does not move along them.
-        let cutoff = d as f64 * f64::EPSILON * eigen.eigenvalues.amax();
-        let pseudo_solve = |b: &DVector<f64>| {
-            let mut coordinates = eigen.eigenvectors.tr_mul(b);
-            for (c, &value) in coordinates.iter_mut().zip(&eigen.eigenvalues) {
-                *c = if value > cutoff { *c / value } else { 0.0 };
-            }
-            &eigen.eigenvectors * coordinates
-        };
-        let mut center = pseudo_solve(&DVector::from_vec(right));
+        let solve = least_norm_solver(&hessian);
+        let mut center = solve(&DVector::from_vec(right));
         // One Newton step on the gradient summed over the samples removes the rounding that AᵀA brought in.
         let mut g = DVector::zeros(d);
         self.gradient_by_samples(center.as_slice(), g.as_mut_slice());
-        center -= pseudo_solve(&g);
+        center -= solve(&g);
         let offset = self.value(center.as_slice());
         Some(QuadraticForm {
             hessian,

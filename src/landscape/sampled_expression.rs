@@ -1,7 +1,7 @@
 //! A loss over the rows of a data set, with the term of one row written as text.
 
 use super::dense::mirror_upper;
-use super::{FiniteSum, Formula, LandscapeError, Model, SquaredLoss, check_finite};
+use super::{FiniteSum, Formula, LandscapeError, Model, QuadraticForm, SquaredLoss, check_finite};
 use crate::expression::Function;
 use crate::real::{LANES, Lanes, Real};
 use nalgebra::DMatrix;
@@ -34,6 +34,10 @@ impl Model for ExpressionModel {
 
     fn output<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R]) -> R {
         self.0.value(x, z)
+    }
+
+    fn affine(&self) -> bool {
+        self.0.is_affine()
     }
 
     fn add_gradient<R: Real>(
@@ -194,6 +198,10 @@ impl Formula for SampleLoss {
 
     fn finite_sum(&self) -> Option<&dyn FiniteSum> {
         Some(self)
+    }
+
+    fn quadratic_form(&self) -> Option<QuadraticForm> {
+        self.loss.is_quadratic().then(|| QuadraticForm::of(self))?
     }
 }
 

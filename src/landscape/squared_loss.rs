@@ -1,7 +1,9 @@
 //! Mean squared error of any model: value, gradient, Hessian, third contraction and per-sample view, in one place.
 
 use super::dense::mirror_upper;
-use super::{FiniteSum, Formula, LandscapeError, Residuals, check_finite, check_finite_vector};
+use super::{
+    FiniteSum, Formula, LandscapeError, QuadraticForm, Residuals, check_finite, check_finite_vector,
+};
 use crate::real::{LANES, Lanes, Real};
 use nalgebra::DMatrix;
 
@@ -19,6 +21,11 @@ pub trait Model: Send + Sync {
 
     /// f(z, x).
     fn output<R: Real>(&self, z: impl Fn(usize) -> R, x: &[R]) -> R;
+
+    /// Whether f is affine in x for every z, and L quadratic.
+    fn affine(&self) -> bool {
+        false
+    }
 
     /// `out` += w ∇f(z, x), with the weight w = `weight`(f(z, x)).
     fn add_gradient<R: Real>(
@@ -307,6 +314,10 @@ impl<M: Model> Formula for SquaredLoss<M> {
     fn residuals(&self) -> Option<&dyn Residuals> {
         (self.targets.len() < self.model.dimension()).then_some(self as &dyn Residuals)
     }
+
+    fn quadratic_form(&self) -> Option<QuadraticForm> {
+        self.model.affine().then(|| QuadraticForm::of(self))?
+    }
 }
 
 impl<M: Model> Residuals for SquaredLoss<M> {
@@ -389,7 +400,12 @@ impl<M: Model> FiniteSum for SquaredLoss<M> {
     }
 
     fn constant_output_gradients(&self) -> Option<DMatrix<f64>> {
-        None
+        if !self.model.affine() {
+            return None;
+        }
+        let (d, n) = (self.model.dimension(), self.targets.len());
+        let (gradients, _) = self.jacobian(&vec![0.0; d]);
+        Some(DMatrix::from_vec(d, n, gradients) / n as f64)
     }
 
     fn squared_loss(&self) -> bool {

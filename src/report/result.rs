@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout of `result.json`; raised whenever a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// A number with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,6 +112,16 @@ mod number {
         }
     }
 
+    impl Numbers for (f64, f64) {
+        type Written = (Written, Written);
+        fn write(&self) -> Self::Written {
+            (self.0.write(), self.1.write())
+        }
+        fn read((a, b): Self::Written) -> Option<(f64, f64)> {
+            Some((f64::read(a)?, f64::read(b)?))
+        }
+    }
+
     impl Numbers for Option<(f64, f64)> {
         type Written = Option<(Written, Written)>;
         fn write(&self) -> Self::Written {
@@ -185,6 +195,8 @@ pub struct ScenarioResult {
     pub notes: Vec<String>,
     /// What it cost.
     pub effort: Effort,
+    /// What it ran on.
+    pub machine: Machine,
 }
 
 /// Where the result comes from.
@@ -339,6 +351,9 @@ pub struct Histogram {
     /// Exact law, where it is known to be Gaussian: mean and standard deviation.
     #[serde(with = "number")]
     pub gaussian: Option<(f64, f64)>,
+    /// Points (z, density) of the exact law, where it is known otherwise.
+    #[serde(with = "number", default)]
+    pub density: Vec<(f64, f64)>,
 }
 
 /// "left is a weak approximation of right": one row of the verdict table.
@@ -364,6 +379,13 @@ pub struct Comparison {
     pub epsilon_power: f64,
     /// Simultaneous coverage of all intervals of this comparison.
     pub level: f64,
+    /// The limit, its interval included, may be this large in units of its function's scale: consistent.
+    pub tolerance: f64,
+    /// A limit away from 0 by less than this, in units of its function's scale, refutes nothing.
+    pub negligible: f64,
+    /// By how many times the paths would have to grow for a verdict; 1 where there is one, ∞ where more paths do not help.
+    #[serde(with = "number")]
+    pub paths_factor: f64,
     /// Largest |limit error| over functions and times, in units of each function's natural scale, with its simultaneous interval.
     pub limit: Estimate,
     /// One entry per test function.
@@ -418,11 +440,21 @@ pub enum DistanceKind {
     Wasserstein,
     /// Mean over directions of the Wasserstein-1 distance between projections of the laws.
     SlicedWasserstein,
-    /// |E F(Φ(x)) − E F(X)| for a functional F of the whole path.
+    /// |E F(Φ(x)) − E F(X)| for a functional F of the whole path, or the share of paths below a quantile of a stated law.
     Functional,
 }
 
 impl DistanceKind {
+    /// Whether laws are compared, not paths or expectations.
+    pub fn is_law(self) -> bool {
+        matches!(
+            self,
+            DistanceKind::KolmogorovSmirnov
+                | DistanceKind::Wasserstein
+                | DistanceKind::SlicedWasserstein
+        )
+    }
+
     /// Whether the distance is the root of a mean square: its fit is that of the square.
     pub fn is_mean_square(self) -> bool {
         matches!(self, DistanceKind::Pathwise | DistanceKind::Supremum)
@@ -549,6 +581,28 @@ pub struct Effort {
     pub path_steps: u64,
     /// Sampling rounds until every verdict was reached or the budget spent.
     pub rounds: u32,
+}
+
+/// What a result was computed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Operating system, e.g. `linux`.
+    pub system: String,
+    /// Architecture, e.g. `x86_64`.
+    pub architecture: String,
+    /// Logical processors; 0 where the system does not tell.
+    pub processors: usize,
+}
+
+impl Machine {
+    /// The machine that this program runs on.
+    pub fn here() -> Machine {
+        Machine {
+            system: std::env::consts::OS.to_string(),
+            architecture: std::env::consts::ARCH.to_string(),
+            processors: std::thread::available_parallelism().map_or(0, usize::from),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `summary.json`: the verdicts of a whole run in one small file.
 
+use super::advice::advice;
 use super::result::{Estimate, ScenarioResult, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout of `summary.json`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// A run of several scenarios.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,8 +64,12 @@ pub struct Row {
     pub as_expected: bool,
     /// Why, with numbers.
     pub reason: String,
+    /// What to do next for a verdict, with numbers; `None` where there is one.
+    pub next: Option<String>,
     /// Largest limit error in units of its function's scale.
     pub limit: Estimate,
+    /// The limit, its interval included, may be this large.
+    pub tolerance: f64,
     /// The order that the theorem guarantees.
     pub guaranteed_order: f64,
     /// Least and greatest local slope over all test functions; `None` where no error can be told from 0.
@@ -90,7 +95,9 @@ impl ScenarioRow {
                 expected: c.expected,
                 as_expected: c.verdict == c.expected,
                 reason: c.reason.clone(),
+                next: advice(result, c),
                 limit: c.limit,
+                tolerance: c.tolerance,
                 guaranteed_order: c.guaranteed_order,
                 slopes: slopes
                     .map(|s| s.slope.value)

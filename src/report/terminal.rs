@@ -1,10 +1,10 @@
 //! The verdict table on the terminal.
 
-use super::result::Verdict;
+use super::advice::duration;
+use super::calibration::{Calibration, POWER};
+use super::result::{Estimate, Verdict};
 use super::summary::{Row, Summary};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, Width};
-use comfy_table::{ColumnConstraint, presets};
-use std::fmt::Write;
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 
 /// What is known of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,9 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
                 name(row.expected),
                 row.reason
             );
-            out.push_str(&wrapped(&text, style));
+            let next = row.next.as_ref();
+            let next = next.map(|n| format!("; next: {n}")).unwrap_or_default();
+            out.push_str(&wrapped(&format!("{text}{next}"), style));
         }
     }
     if !quiet {
@@ -88,7 +90,7 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
         "{}, {}, {outcome}; {}; report in {folder}",
         count(summary.scenarios.len(), "scenario"),
         count(rows().count(), "verdict"),
-        seconds(summary.seconds),
+        duration(summary.seconds),
     );
     if !summary.scenarios.is_empty() {
         out.push_str(&wrapped(&text, style));
@@ -109,18 +111,82 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
     out
 }
 
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+/// The table of a calibration study.
+pub fn calibration(study: &Calibration, folder: &str, style: Style) -> String {
+    let mut table = style.table(presets::NOTHING);
+    let bold = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
+    table.set_header(
+        [
+            "scenario, comparison",
+            "truth",
+            "refuted, %",
+            "95 % interval",
+            "open",
+        ]
+        .map(bold),
+    );
+    for c in &study.comparisons {
+        let rate = c.refutation_rate;
+        let percent = |x: f64| format!("{:.1}", 100.0 * x);
+        let truth = match c.expected {
+            Verdict::Consistent => "true",
+            Verdict::Refuted => "false",
+            Verdict::Inconclusive => "unknown",
+        };
+        table.add_row(vec![
+            format!("{}, {}", c.scenario, c.comparison),
+            truth.to_string(),
+            format!(
+                "{} {}",
+                if c.holds { "✓" } else { "✗" },
+                percent(rate.value)
+            ),
+            format!("{} to {}", percent(rate.lower), percent(rate.upper)),
+            c.inconclusive.to_string(),
+        ]);
+    }
+    let mut out = format!("{table}\n");
+    let wrong = study
+        .comparisons
+        .iter()
+        .filter(|c| !c.contradicting.is_empty());
+    for c in wrong {
+        let seeds: Vec<String> = c.contradicting.iter().map(u64::to_string).collect();
+        let text = format!(
+            "{}, {}: contradicted at seeds {}",
+            c.scenario,
+            c.comparison,
+            seeds.join(", ")
+        );
+        out.push_str(&wrapped(&text, style));
+    }
+    let bad = study.comparisons.iter().filter(|c| !c.holds).count();
+    let outcome = match bad {
+        0 => "all error rates are as stated".to_string(),
+        n => format!("{} not as stated", count(n, "error rate")),
+    };
+    out.push_str(&wrapped(
+        &format!(
+            "{} of {}, {} profile: {outcome}; {}; {folder}calibration.json",
+            study.completed,
+            count(study.seeds as usize, "seed"),
+            study.profile,
+            duration(study.seconds)
+        ),
+        style,
+    ));
+    let legend = format!(
+        "A true claim may be refuted in at most 1 − level of all seeds (level {}; ✗ where the interval lies above that), a false one has to be in {:.0} %. \
+         open: seeds without a verdict.",
+        study.comparisons.first().map_or(0.99, |c| c.level),
+        100.0 * POWER
+    );
+    out.push_str(&wrapped(&legend, style));
+    out
 }
 
-fn seconds(s: f64) -> String {
-    if s < 9.95 {
-        format!("{s:.1} s")
-    } else if s < 600.0 {
-        format!("{s:.0} s")
-    } else {
-        format!("{:.0} min", s / 60.0)
-    }
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn mark(row: &Row, profile: &str) -> &'static str {
@@ -131,12 +197,59 @@ fn mark(row: &Row, profile: &str) -> &'static str {
     }
 }
 
+/// How the columns of the verdict table share the width of the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Columns {
+    /// How many of comparison, verdict, limit, slopes and order there is room for.
+    shown: usize,
+    /// Blanks between two of them.
+    gap: usize,
+    /// Width of the first.
+    first: usize,
+}
+
+/// Blanks before a comparison.
+const INDENT: usize = 2;
+
+impl Columns {
+    /// `natural`: what every column needs; `least`: what the first can do with when it is broken behind its `~`.
+    fn fit(natural: [usize; 5], least: usize, width: usize) -> Columns {
+        let choices = [(5, 2), (5, 1), (4, 2), (4, 1), (3, 1)];
+        for (shown, gap) in choices {
+            let others = INDENT + natural[1..shown].iter().sum::<usize>() + gap * (shown - 1);
+            let room = width.saturating_sub(others);
+            if room >= least {
+                return Columns {
+                    shown,
+                    gap,
+                    first: natural[0].min(room),
+                };
+            }
+        }
+        // The comparison on a line of its own.
+        Columns {
+            shown: 3,
+            gap: 1,
+            first: INDENT,
+        }
+    }
+}
+
+/// A comparison in one line, or broken behind its `~`.
+fn broken(comparison: &str, room: usize) -> Vec<String> {
+    match comparison.split_once('~') {
+        Some((left, right)) if comparison.chars().count() > room => {
+            vec![format!("{left}~"), right.to_owned()]
+        }
+        _ => vec![comparison.to_owned()],
+    }
+}
+
 /// One block a scenario, all with the same columns.
 fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
-    let header = ["", "comparison", "verdict", "limit, %", "slopes", "order"];
+    let header = ["comparison", "verdict", "limit, %", "slopes", "order"].map(str::to_owned);
     let cells = |row: &Row| {
         [
-            String::new(),
             row.comparison.clone(),
             format!("{} {}", mark(row, &summary.profile), name(row.verdict)),
             limit(row),
@@ -144,49 +257,79 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
             order(row),
         ]
     };
-    let mut widths = header.map(|text| text.chars().count());
-    let rows = || summary.scenarios.iter().flat_map(|s| &s.verdicts);
-    for row in rows() {
-        for (width, cell) in widths.iter_mut().zip(cells(row)) {
-            *width = cell.chars().count().max(*width);
+    let length = |text: &String| text.chars().count();
+    let mut natural = header.each_ref().map(length);
+    let mut least = natural[0];
+    for row in summary.scenarios.iter().flat_map(|s| &s.verdicts) {
+        let cells = cells(row);
+        for (width, cell) in natural.iter_mut().zip(&cells) {
+            *width = length(cell).max(*width);
         }
+        let pieces = broken(&cells[0], 0);
+        least = pieces.iter().map(length).fold(least, usize::max);
     }
-    let block = |rows: Vec<Vec<Cell>>| {
-        let mut table = style.table(presets::NOTHING);
-        table.add_rows(rows);
-        for (column, width) in table.column_iter_mut().zip(widths) {
-            // Two columns between cells.
-            let width = u16::try_from(width + 2).unwrap_or(u16::MAX);
-            column
-                .set_padding((0, 2))
-                .set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
-        }
-        // Cells are padded to the right: no blanks at the ends of lines.
-        let lines = table.lines().map(|l| l.trim_end().to_string() + "\n");
-        lines.collect::<String>()
+    let columns = Columns::fit(natural, least, usize::from(style.width));
+    let painted = |text: &str, code: &str| match style.colors {
+        true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        false => text.to_owned(),
     };
-    let bold = |text: &&str| Cell::new(text).add_attribute(Attribute::Bold);
-    let mut out = block(vec![header.iter().map(bold).collect()]);
+    // Colours have no width: cells are filled up before they are painted.
+    let line = |cells: &[String], paint: &dyn Fn(usize, &str) -> String| {
+        let mut out = " ".repeat(INDENT);
+        for (place, cell) in cells.iter().take(columns.shown).enumerate() {
+            let width = if place == 0 {
+                columns.first
+            } else {
+                natural[place]
+            };
+            let last = place + 1 == columns.shown.min(cells.len());
+            let fill = if last {
+                0
+            } else {
+                (width + columns.gap).saturating_sub(length(cell))
+            };
+            out.push_str(&paint(place, cell));
+            out.push_str(&" ".repeat(fill));
+        }
+        out + "\n"
+    };
+    let mut header = header;
+    if columns.first == INDENT {
+        header[0].clear();
+    }
+    let mut out = line(&header, &|_, text| painted(text, "1"));
     for scenario in &summary.scenarios {
         let title = format!("{} ({})", scenario.name, scenario.claim);
-        if style.colors {
-            let _ = writeln!(out, "\u{1b}[1m{title}\u{1b}[0m");
-        } else {
-            let _ = writeln!(out, "{title}");
+        for title in wrapped(&title, style).lines() {
+            out.push_str(&painted(title, "1"));
+            out.push('\n');
         }
-        let row = |row: &Row| {
+        for row in &scenario.verdicts {
             let color = match (row.as_expected, row.acceptable(&summary.profile)) {
-                (true, _) => Color::Green,
-                (_, true) => Color::Yellow,
-                _ => Color::Red,
+                (true, _) => "32",
+                (_, true) => "33",
+                _ => "31",
             };
-            let cell = |(i, text): (usize, String)| {
-                let cell = Cell::new(text);
-                if i == 2 { cell.fg(color) } else { cell }
+            let mut cells = cells(row);
+            let mut pieces = match columns.first {
+                INDENT => vec![cells[0].clone(), String::new()],
+                room => broken(&cells[0], room),
             };
-            cells(row).into_iter().enumerate().map(cell).collect()
-        };
-        out.push_str(&block(scenario.verdicts.iter().map(row).collect()));
+            let last = pieces.pop().unwrap_or_default();
+            for piece in &pieces {
+                out.push_str(&line(std::slice::from_ref(piece), &|_, text| {
+                    text.to_owned()
+                }));
+            }
+            cells[0] = match (pieces.len(), last.is_empty()) {
+                (0, _) | (_, true) => last,
+                _ => format!(" {last}"),
+            };
+            out.push_str(&line(&cells, &|place, text| match place {
+                1 => painted(text, color),
+                _ => text.to_owned(),
+            }));
+        }
     }
     let legend = "✓ as the scenario expects. limit: the largest error as η → 0, in % of its function's scale, with its \
                   simultaneous interval; slopes: local orders measured along η; order: what the theorem guarantees as η → 0, – where it names none.";
@@ -197,17 +340,22 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
 }
 
 /// `0.31 ± 0.42`; an interval that reaches to infinity is said to do so.
-fn limit(row: &Row) -> String {
+pub(super) fn limit(row: &Row) -> String {
     let l = &row.limit;
-    if l.n == 0 && l.standard_error == 0.0 && l.lower == l.upper && l.value == 0.0 {
+    if no_limit(l) {
         return "–".to_string();
     }
     let half = 0.5 * (l.upper - l.lower);
     format!("{} ± {}", percent(l.value.abs()), percent(half))
 }
 
+/// Whether there was nothing to extrapolate.
+pub(super) fn no_limit(l: &Estimate) -> bool {
+    l.n == 0 && l.standard_error == 0.0 && l.lower == l.upper && l.value == 0.0
+}
+
 /// The guaranteed order, where there is one.
-fn order(row: &Row) -> String {
+pub(super) fn order(row: &Row) -> String {
     if row.guaranteed_order > 0.0 {
         format!("≥ {}", row.guaranteed_order)
     } else {
@@ -215,7 +363,8 @@ fn order(row: &Row) -> String {
     }
 }
 
-fn percent(x: f64) -> String {
+/// A share in percent, with about three digits.
+pub(super) fn percent(x: f64) -> String {
     let x = 100.0 * x;
     match x {
         _ if x.is_nan() => "?".to_string(),
@@ -227,7 +376,8 @@ fn percent(x: f64) -> String {
     }
 }
 
-fn slopes(row: &Row) -> String {
+/// Least and greatest local slope.
+pub(super) fn slopes(row: &Row) -> String {
     row.slopes
         .filter(|(low, high)| low.is_finite() && high.is_finite())
         .map_or("–".to_string(), |(low, high)| {
@@ -283,4 +433,54 @@ pub fn listing(rows: &[[String; 4]], style: Style) -> String {
         column.set_padding((0, 1));
     }
     format!("{table}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plots::slow_fixture::hyperbola;
+    use crate::report::summary::ScenarioRow;
+
+    fn summary() -> Summary {
+        let mut result = hyperbola();
+        result.scenario.profile = "quick".to_string();
+        result.comparisons[0].id = "slow_sde_euler_maruyama~slow_sde α=0.25".to_string();
+        result.comparisons[1].verdict = Verdict::Inconclusive;
+        result.comparisons[1].paths_factor = 3.0;
+        Summary::new("quick", 1.0, vec![ScenarioRow::new(&result)], vec![])
+    }
+
+    fn drawn(width: u16, colors: bool) -> String {
+        render(&summary(), "output/", Style { colors, width }, false)
+    }
+
+    #[test]
+    fn the_table_keeps_to_the_width() {
+        for width in [44, 60, 72, 80, 100, 200] {
+            let text = drawn(width, false);
+            let longest = text.lines().map(|l| l.chars().count()).max();
+            assert!(longest <= Some(usize::from(width)), "{width}: {text}");
+            assert!(!text.contains('\u{1b}') && text.contains("inconclusive"));
+            assert_eq!(text.contains("order\n"), width >= 72, "{text}");
+        }
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colours() {
+        let mut plain = drawn(80, true);
+        assert!(plain.contains("\u{1b}[1m") && plain.contains("\u{1b}[3"));
+        for code in ["0", "1", "31", "32", "33"] {
+            plain = plain.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(plain, drawn(80, false));
+    }
+
+    #[test]
+    fn an_inconclusive_verdict_says_what_to_do_next() {
+        let text = drawn(200, false);
+        assert!(
+            text.contains("; next: ") && text.contains("--set run.max_paths="),
+            "{text}"
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! The output folder: every result is written beside its place and then moved there whole.
 
-use super::plots::{DrawnFigure, FigureError, draw_all};
+use super::arrays::{self, ARRAYS};
+use super::calibration::Calibration;
+use super::plots::{Drawing, Figure, FigureError, draw_all};
 use super::result::ScenarioResult;
 use super::summary::Summary;
 use super::tables::TABLES;
@@ -51,6 +53,9 @@ pub enum WriteError {
         /// The reason.
         source: FigureError,
     },
+    /// The report could not be put together.
+    #[error("report: {0}")]
+    Report(#[from] super::html::ReportError),
 }
 
 fn io_error<'a>(
@@ -67,7 +72,10 @@ fn io_error<'a>(
 /// Hidden beside the results while a run writes: held locked, and released by the system however the run ends.
 const LOCK: &str = ".slowsde.lock";
 const SUMMARY: &str = "summary.json";
-const RESULT: &str = "result.json";
+const CALIBRATION: &str = "calibration.json";
+const REPORT: &str = "report.html";
+/// The stored result of a scenario, in its folder.
+pub const RESULT: &str = "result.json";
 /// Suffixes of hidden folders: results that are not complete, and results that are about to be replaced.
 const PARTIAL: &str = ".slowsde-partial";
 const OLD: &str = ".slowsde-old";
@@ -98,7 +106,10 @@ impl OutputFolder {
         };
         folder.clear()?;
         for name in scenarios {
-            if name.is_empty() || name.starts_with('.') || *name == SUMMARY {
+            if name.is_empty()
+                || name.starts_with('.')
+                || [SUMMARY, REPORT, CALIBRATION].contains(name)
+            {
                 return Err(WriteError::Name {
                     name: name.to_string(),
                 });
@@ -144,14 +155,49 @@ impl OutputFolder {
         Ok(())
     }
 
-    /// Writes everything about a result into the folder of its scenario, replacing what an earlier run wrote there.
+    /// Writes everything about a result into the folder of its scenario, replacing what an earlier run wrote there. Returns the
+    /// figures.
     ///
     /// # Errors
     /// See [`WriteError`]; the folder of the scenario is then as it was.
-    pub fn write(&self, result: &ScenarioResult) -> Result<PathBuf, WriteError> {
-        let name = &result.scenario.name;
+    pub fn write(
+        &self,
+        result: &ScenarioResult,
+        drawing: &Drawing,
+    ) -> Result<Vec<Figure>, WriteError> {
+        self.fill_and_replace(&result.scenario.name, &|folder| {
+            write_json(result, &folder.join(RESULT))?;
+            fill(result, folder, drawing)
+        })
+    }
+
+    /// Writes tables and figures of the stored result in the folder `name` anew; the stored result itself is kept byte for byte.
+    /// Returns the figures.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the folder is then as it was.
+    pub fn redraw(
+        &self,
+        name: &str,
+        result: &ScenarioResult,
+        drawing: &Drawing,
+    ) -> Result<Vec<Figure>, WriteError> {
+        self.fill_and_replace(name, &|folder| {
+            let (from, to) = (self.root.join(name).join(RESULT), folder.join(RESULT));
+            fs::copy(&from, &to).map_err(io_error(&to, "written"))?;
+            fill(result, folder, drawing)
+        })
+    }
+
+    fn fill_and_replace(
+        &self,
+        name: &str,
+        fill: &dyn Fn(&Path) -> Result<Vec<Figure>, WriteError>,
+    ) -> Result<Vec<Figure>, WriteError> {
         let partial = self.root.join(format!(".{name}{PARTIAL}"));
-        let outcome = fill(result, &partial).and_then(|()| self.replace(name, &partial));
+        let created = fs::create_dir(&partial).map_err(io_error(&partial, "created"));
+        let filled = created.and_then(|()| fill(&partial));
+        let outcome = filled.and_then(|figures| self.replace(name, &partial).map(|()| figures));
         if outcome.is_err() {
             // The first error is the one to tell.
             let _ = fs::remove_dir_all(&partial);
@@ -159,7 +205,7 @@ impl OutputFolder {
         outcome
     }
 
-    fn replace(&self, name: &str, partial: &Path) -> Result<PathBuf, WriteError> {
+    fn replace(&self, name: &str, partial: &Path) -> Result<(), WriteError> {
         let (place, old) = (
             self.root.join(name),
             self.root.join(format!(".{name}{OLD}")),
@@ -177,7 +223,26 @@ impl OutputFolder {
         if replaces {
             fs::remove_dir_all(&old).map_err(io_error(&old, "removed"))?;
         }
+        Ok(())
+    }
+
+    /// Writes `report.html`.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn write_report(&self, page: &str) -> Result<PathBuf, WriteError> {
+        let place = self.root.join(REPORT);
+        let partial = self.root.join(format!(".{REPORT}"));
+        fs::write(&partial, page).map_err(io_error(&partial, "written"))?;
+        fs::rename(&partial, &place).map_err(io_error(&place, "written"))?;
         Ok(place)
+    }
+
+    /// The summary of the last run, if there is one that this version can read.
+    pub fn summary(&self) -> Option<Summary> {
+        let text = fs::read_to_string(self.root.join(SUMMARY)).ok()?;
+        let summary: Summary = serde_json::from_str(&text).ok()?;
+        (summary.schema == super::summary::SCHEMA).then_some(summary)
     }
 
     /// Writes `summary.json`.
@@ -185,9 +250,26 @@ impl OutputFolder {
     /// # Errors
     /// See [`WriteError`].
     pub fn write_summary(&self, summary: &Summary) -> Result<PathBuf, WriteError> {
-        let place = self.root.join(SUMMARY);
-        let partial = self.root.join(format!(".{SUMMARY}"));
-        write_json(summary, &partial)?;
+        self.replace_file(SUMMARY, summary)
+    }
+
+    /// Writes `calibration.json` and says where it is.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn write_calibration(&self, calibration: &Calibration) -> Result<PathBuf, WriteError> {
+        self.replace_file(CALIBRATION, calibration)
+    }
+
+    /// Writes a file beside its place and moves it there.
+    fn replace_file(
+        &self,
+        name: &str,
+        value: &impl serde::Serialize,
+    ) -> Result<PathBuf, WriteError> {
+        let place = self.root.join(name);
+        let partial = self.root.join(format!(".{name}"));
+        write_json(value, &partial)?;
         fs::rename(&partial, &place).map_err(io_error(&place, "written"))?;
         Ok(place)
     }
@@ -200,9 +282,12 @@ fn hidden<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
         .filter(|n| !n.is_empty())
 }
 
-fn fill(result: &ScenarioResult, folder: &Path) -> Result<(), WriteError> {
-    fs::create_dir(folder).map_err(io_error(folder, "created"))?;
-    write_json(result, &folder.join(RESULT))?;
+/// Tables, arrays and figures.
+fn fill(
+    result: &ScenarioResult,
+    folder: &Path,
+    drawing: &Drawing,
+) -> Result<Vec<Figure>, WriteError> {
     for table in TABLES.iter().filter(|t| t.applies(result)) {
         let path = folder.join(table.name);
         let failed = io_error(&path, "written");
@@ -210,16 +295,12 @@ fn fill(result: &ScenarioResult, folder: &Path) -> Result<(), WriteError> {
         table.write(result, &mut file).map_err(&failed)?;
         file.flush().map_err(&failed)?;
     }
-    figures(result, &folder.join("figures"))?;
-    Ok(())
-}
-
-/// Draws all figures of a result into `directory`.
-///
-/// # Errors
-/// [`WriteError::Figure`].
-pub fn figures(result: &ScenarioResult, directory: &Path) -> Result<Vec<DrawnFigure>, WriteError> {
-    draw_all(result, directory).map_err(|source| WriteError::Figure {
+    let path = folder.join(ARRAYS);
+    let failed = io_error(&path, "written");
+    let mut file = BufWriter::new(File::create(&path).map_err(&failed)?);
+    arrays::write(result, &mut file).map_err(&failed)?;
+    file.flush().map_err(&failed)?;
+    draw_all(result, &folder.join("figures"), drawing).map_err(|source| WriteError::Figure {
         scenario: result.scenario.name.clone(),
         source,
     })
@@ -266,7 +347,7 @@ mod tests {
             matches!(foreign, Err(WriteError::Foreign { .. })),
             "{foreign:?}"
         );
-        for name in ["..", ".", "", SUMMARY] {
+        for name in ["..", ".", "", SUMMARY, REPORT] {
             let refused = OutputFolder::prepare(root.path(), &[name]);
             assert!(
                 matches!(refused, Err(WriteError::Name { .. })),

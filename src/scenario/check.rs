@@ -1,21 +1,24 @@
 //! From the tables of a file to checked types: whatever passes here runs without a panic.
 
+use super::assign::{assign, has_key};
+use super::comparisons::{check_schedules, comparisons};
 use super::expressions::names;
+use super::known::{Known, known};
 use super::landscapes::{landscape, random_point};
 use super::locate::{locate, locate_expression};
-use super::noises::noise;
+use super::noises::{check_covariance, noise};
 use super::raw::*;
-use super::settings::{check_alphas, run_settings};
+use super::settings::run_settings;
 use super::syntax::syntax_error;
-use super::{Comparison, DataFolder, Overrides, ProcessKind, Profile, Scenario};
+use super::{DataFolder, Overrides, Profile, Scenario};
 use crate::ensemble::{InitialMomentum, Region};
-use crate::expression::ExpressionError;
+use crate::expression::{ExpressionError, Scope, Values};
 use crate::landscape::{Landscape, broadcast};
 use crate::oracle::*;
-use crate::projection::{ProjectionError, Projector, Settings, Tangent, Tolerance};
+use crate::projection::{ProjectionError, Projector, Settings, Tolerance};
 use crate::real::Lanes;
 use crate::report::result::Regime;
-use crate::schedule::{Dampening, Schedule, ScheduleError, Shape};
+use crate::schedule::{Dampening, Shape};
 use nalgebra::{DMatrix, DVector};
 use std::path::Path;
 
@@ -75,9 +78,6 @@ pub(super) const MOST: usize = 100_000;
 
 /// Parameters of a landscape in the slow regime.
 const MOST_PROJECTED: usize = 5000;
-
-/// ‖PB‖/‖B‖ up to which the diffusion of the slow SDE counts as absent.
-const MOST_DIFFUSIVE: f64 = 1e-6;
 
 /// What is wrong with which key.
 pub(super) struct Problem {
@@ -199,80 +199,6 @@ impl Scenario {
     }
 }
 
-fn has_key(text: &str, path: &str) -> bool {
-    let Ok(document) = toml_edit::Document::parse(text) else {
-        return false;
-    };
-    let mut item = document.as_item();
-    for part in path.split('.') {
-        let name = part.split('[').next().unwrap_or(part);
-        match item.as_table_like().and_then(|t| t.get(name)) {
-            Some(inner) => item = inner,
-            None => return false,
-        }
-    }
-    true
-}
-
-/// Writes `key.path=value` assignments into the text.
-fn assign(text: &str, file: &str, assignments: &[String]) -> Result<String, ScenarioError> {
-    // The two readers refuse the same texts; the first one's messages are those of a file without --set.
-    toml::from_str::<toml::Table>(text).map_err(|e| syntax_error(file, text, &e))?;
-    let mut document: toml_edit::DocumentMut =
-        text.parse()
-            .map_err(|e: toml_edit::TomlError| ScenarioError::Syntax {
-                file: file.to_string(),
-                message: e.to_string().trim_end().to_string(),
-            })?;
-    for text in assignments {
-        let bad = |message: &str| ScenarioError::Set {
-            text: text.clone(),
-            message: message.to_string(),
-        };
-        let (path, value) = text
-            .split_once('=')
-            .ok_or_else(|| bad("write it as key=value, for example run.paths=1000"))?;
-        let value = value.trim();
-        // A bare word is a text; a broken list or table is a mistake.
-        let word = value.starts_with(|c: char| c.is_alphanumeric() || "_./".contains(c));
-        let value: toml_edit::Value = match value.parse() {
-            Ok(value) => value,
-            Err(_) if word => value.into(),
-            Err(_) => {
-                return Err(bad(
-                    "the value is not TOML: a number, true, false, a word, \"text\", [list] or { table }",
-                ));
-            }
-        };
-        let parts: Vec<&str> = path.split('.').map(str::trim).collect();
-        let Some((last, parents)) = parts
-            .split_last()
-            .filter(|_| parts.iter().all(|p| !p.is_empty()))
-        else {
-            return Err(bad("the key has an empty part"));
-        };
-        let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
-        for part in parents {
-            let (name, index) = match part.strip_suffix(']').and_then(|p| p.split_once('[')) {
-                Some((name, index)) => (name, Some(index)),
-                None => (*part, None),
-            };
-            let item = table.entry(name).or_insert(toml_edit::table());
-            let inner: Option<&mut dyn toml_edit::TableLike> = match (index, item) {
-                (None, item) => item.as_table_like_mut(),
-                (Some(index), item) => item.as_array_of_tables_mut().and_then(|tables| {
-                    let index = index.parse::<usize>().ok()?.checked_sub(1)?;
-                    Some(tables.get_mut(index)? as &mut dyn toml_edit::TableLike)
-                }),
-            };
-            table =
-                inner.ok_or_else(|| bad(&format!("`{part}` is not a table of the scenario")))?;
-        }
-        table.insert(last, toml_edit::value(value));
-    }
-    Ok(document.to_string())
-}
-
 fn check(
     raw: RawScenario,
     text: &str,
@@ -318,6 +244,8 @@ fn check(
     };
     vector("start.x0.at", &x0, d)?;
     finite_start(&*landscape, &x0)?;
+    let oracle = Oracle { landscape, noise };
+    check_covariance(&raw.noise, &oracle, &x0, &scope)?;
     let m0 = match raw.start.m0 {
         RawMomentum::Zero => InitialMomentum::Zero,
         RawMomentum::Gradient => InitialMomentum::Gradient,
@@ -335,7 +263,10 @@ fn check(
             InitialMomentum::Gaussian(s)
         }
     };
-    let region = raw.compact_set.map(|r| region(r, &x0)).transpose()?;
+    let region = raw
+        .compact_set
+        .map(|r| region(r, &x0, &scope))
+        .transpose()?;
     let settings = match profile {
         Profile::Smoke => raw.profile.smoke,
         Profile::Quick => raw.profile.quick,
@@ -344,7 +275,7 @@ fn check(
     let run = run_settings(
         settings.over(raw.run),
         profile,
-        &*landscape,
+        &*oracle.landscape,
         &scope,
         factor == 0.0,
         raw.regime,
@@ -364,7 +295,7 @@ fn check(
                 power == 0.0,
                 "0 in the slow regime: Theorem 5.5 has σ = 1",
             )?;
-            let landing = landing(&*landscape, &x0)?;
+            let landing = landing(&*oracle.landscape, &x0)?;
             if region.as_ref().is_some_and(|r| !r.contains(&landing)) {
                 return problem(
                     "compact_set",
@@ -393,9 +324,9 @@ fn check(
         profile,
         regime: raw.regime,
         landing,
-        slow_noise: noise.slow_noise().scaled(factor * factor),
+        slow_noise: oracle.noise.slow_noise().scaled(factor * factor),
         settings: text.to_string(),
-        oracle: Oracle { landscape, noise },
+        oracle,
         noise_factor: factor,
         noise_power: power,
         x0,
@@ -404,9 +335,12 @@ fn check(
         learning_rate,
         momentum,
         dampening,
+        known: Known::default(),
         comparisons: vec![],
         run,
     };
+    let known = known(&raw.known, &scope, &scenario)?;
+    let scenario = Scenario { known, ..scenario };
     let comparisons = comparisons(&raw.compare, &scenario)?;
     check_schedules(&scenario, &comparisons)?;
     Ok(Scenario {
@@ -487,7 +421,7 @@ fn landing(landscape: &dyn Landscape, x0: &[f64]) -> Result<Vec<f64>, Problem> {
 }
 
 /// A point in a message, to seven digits, cut off where it is long.
-fn shown(x: &[f64]) -> String {
+pub(super) fn shown(x: &[f64]) -> String {
     let rounded = |v: &f64| format!("{v:.6e}").parse().unwrap_or(*v).to_string();
     let mut numbers: Vec<String> = x.iter().take(4).map(rounded).collect();
     if x.len() > 4 {
@@ -537,7 +471,7 @@ pub(super) fn matrix(key: &str, rows: &[Vec<f64>]) -> Result<DMatrix<f64>, Probl
     Ok(DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]))
 }
 
-fn region(raw: RawRegion, x0: &[f64]) -> Result<Region, Problem> {
+fn region(raw: RawRegion, x0: &[f64], scope: &Scope) -> Result<Region, Problem> {
     let d = x0.len();
     let region = match raw {
         RawRegion::Ball { radius, center } => {
@@ -556,6 +490,10 @@ fn region(raw: RawRegion, x0: &[f64]) -> Result<Region, Problem> {
             vector("compact_set.box.upper", &upper, d)?;
             Region::Box { lower, upper }
         }
+        RawRegion::Expression(text) => Region::Sublevel(
+            Values::single(&text, scope)
+                .or_else(|e| bad_expression("compact_set.expression", e))?,
+        ),
     };
     if !region.contains(x0) {
         return problem("compact_set", "does not contain start.x0");
@@ -586,191 +524,4 @@ fn shape(raw: &RawShape, key: &str) -> Result<Shape, Problem> {
         RawShape::Cycle(values) => Shape::cycle(values.clone()),
     };
     result.or_else(|e| problem(key, e.to_string()))
-}
-
-fn comparisons(raw: &[RawCompare], scenario: &Scenario) -> Result<Vec<Comparison>, Problem> {
-    if raw.is_empty() {
-        return problem(
-            "compare",
-            "is empty: a scenario needs at least one [[compare]]",
-        );
-    }
-    let mut all = vec![];
-    for (i, c) in raw.iter().enumerate() {
-        let key = format!("compare[{}]", i + 1);
-        let alphas = c.alphas.as_ref().unwrap_or(&scenario.run.alphas);
-        check_alphas(&format!("{key}.alphas"), alphas)?;
-        let (left, right) = (c.left, c.right);
-        if left == right {
-            return problem(
-                format!("{key}.right"),
-                "is the same process as `left`: nothing to compare",
-            );
-        }
-        for (side, kind) in [("left", left), ("right", right)] {
-            if !kind.runs_in(scenario.regime) {
-                let regime = match scenario.regime {
-                    Regime::Fast => "fast",
-                    Regime::Slow => "slow",
-                };
-                let running = ProcessKind::ALL.iter();
-                let names: Vec<&str> = running
-                    .filter(|p| p.runs_in(scenario.regime))
-                    .map(|p| p.key())
-                    .collect();
-                let names = names.join(", ");
-                return problem(
-                    format!("{key}.{side}"),
-                    format!(
-                        "is `{}`, which does not run in the {regime} regime; allowed: {names}",
-                        kind.key()
-                    ),
-                );
-            }
-        }
-        slow_comparison(&key, left, right, scenario)?;
-        if [left, right].contains(&ProcessKind::Sde) {
-            let times = [
-                ("learning_rate", &scenario.learning_rate),
-                ("momentum", &scenario.momentum),
-            ];
-            for (name, shape) in times {
-                if shape.limit(0.0, scenario.run.horizon).is_none() {
-                    return problem(
-                        format!(
-                            "{key}.{}",
-                            if left == ProcessKind::Sde {
-                                "left"
-                            } else {
-                                "right"
-                            }
-                        ),
-                        format!(
-                            "the SDE (51) needs a schedule that is a function of time, but schedule.{name} changes from step to step: leave out the comparison with `sde`, or use another shape"
-                        ),
-                    );
-                }
-            }
-            if scenario.run.sde_etas < 1 {
-                return problem("run.sde_etas", "is 0, but a comparison asks for the SDE");
-            }
-        }
-        let moves = [left, right].iter().any(|p| scenario.depends_on_alpha(*p));
-        let alphas = if moves { alphas.clone() } else { vec![0.0] };
-        all.extend(alphas.into_iter().map(|alpha| Comparison {
-            left,
-            right,
-            alpha,
-            expected: c.expect,
-        }));
-    }
-    Ok(all)
-}
-
-/// What the processes of Regime II need.
-fn slow_comparison(
-    key: &str,
-    left: ProcessKind,
-    right: ProcessKind,
-    scenario: &Scenario,
-) -> Result<(), Problem> {
-    if left == ProcessKind::ClosedForm {
-        return problem(
-            format!("{key}.left"),
-            "is `closed_form`: put the process on the left and the closed form on the right",
-        );
-    }
-    let follows_time = |p: &ProcessKind| p.scheme().is_some() || *p == ProcessKind::SlowFlow;
-    let timed = scenario
-        .learning_rate
-        .limit(0.0, scenario.run.horizon)
-        .is_some();
-    for (side, kind) in [("left", left), ("right", right)] {
-        if (follows_time(&kind) || kind == ProcessKind::ClosedForm) && !timed {
-            return problem(
-                format!("{key}.{side}"),
-                format!(
-                    "`{}` needs a learning rate that is a function of time (Assumption 5.3), but schedule.learning_rate changes from step to step",
-                    kind.key()
-                ),
-            );
-        }
-    }
-    if right == ProcessKind::ClosedForm && scenario.slow_law().is_none() {
-        return problem(
-            format!("{key}.right"),
-            "is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise",
-        );
-    }
-    if [left, right].contains(&ProcessKind::SlowFlow)
-        && let Some(landing) = &scenario.landing
-    {
-        let point = DVector::from_column_slice(landing);
-        let tangent = Tangent::new(&*scenario.oracle.landscape, &point)
-            .or_else(|e| problem("start.x0", e.to_string()))?;
-        let factor = scenario.oracle.factor(&point);
-        let ratio = tangent.project(&factor).norm() / factor.norm().max(f64::MIN_POSITIVE);
-        if ratio > MOST_DIFFUSIVE {
-            let side = if left == ProcessKind::SlowFlow {
-                "left"
-            } else {
-                "right"
-            };
-            return problem(
-                format!("{key}.{side}"),
-                format!(
-                    "is `slow_flow`, but the noise has a tangential part at Φ(x_0) (‖PB‖/‖B‖ = {ratio:.1e}, at most {MOST_DIFFUSIVE:.0e} is a flow): use `slow_sde`, or label noise"
-                ),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Every schedule of the ladder exists.
-fn check_schedules(scenario: &Scenario, comparisons: &[Comparison]) -> Result<(), Problem> {
-    let shapes = [
-        ("learning_rate", &scenario.learning_rate),
-        ("momentum", &scenario.momentum),
-    ];
-    for (name, shape) in shapes {
-        if let Shape::Warmup { duration, .. } = shape
-            && *duration > scenario.run.horizon
-        {
-            let horizon = scenario.run.horizon;
-            return problem(
-                format!("schedule.{name}.warmup.duration"),
-                format!("is {duration}, but must be at most the horizon {horizon}"),
-            );
-        }
-    }
-    let cycles = shapes
-        .iter()
-        .any(|(_, s)| s.limit(0.0, scenario.run.horizon).is_none());
-    let horizon = scenario.horizon();
-    for comparison in comparisons {
-        let sides = [comparison.left, comparison.right];
-        let momentum = sides.iter().any(|p| scenario.depends_on_alpha(*p));
-        let family = scenario.family(momentum.then_some(comparison.alpha));
-        for &eta in &scenario.run.etas {
-            let schedule = Schedule::new(&family, eta, horizon).or_else(|e| {
-                let key = match e {
-                    ScheduleError::MomentumRange { .. } => "schedule.momentum",
-                    _ => "schedule",
-                };
-                problem(key, e.to_string())
-            })?;
-            let slowest = schedule.constants().lambda_min * eta.powf(family.alpha);
-            if cycles && slowest < 1e-6 {
-                return problem(
-                    "schedule",
-                    format!(
-                        "changes from step to step for ever, while 1 − β_k falls to {slowest:.1e} at η = {eta} and α = {}: the averaged rates of Eq. (8) then reach over 45/(1 − β) steps; 1 − β must stay above 1e-6",
-                        family.alpha
-                    ),
-                );
-            }
-        }
-    }
-    Ok(())
 }

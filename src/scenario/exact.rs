@@ -15,7 +15,15 @@ use crate::slow_law::SlowLaw;
 use nalgebra::{DMatrix, DVector};
 
 /// What is known exactly.
-pub(super) enum Exact {
+pub(super) struct Exact {
+    /// From the problem itself.
+    derived: Option<Derived>,
+    /// From the author of the scenario, which comes first.
+    stated: Option<StatedLaws>,
+}
+
+/// What follows from the problem.
+enum Derived {
     /// Regime I.
     Moments(ExactMoments),
     /// Regime II: the law of the slow SDE.
@@ -25,10 +33,13 @@ pub(super) enum Exact {
 impl Exact {
     /// E h at every save step of a process in a cell.
     pub fn series(&self, cell: usize, process: usize, h: TestFunction) -> Option<Vec<f64>> {
-        match self {
-            Exact::Moments(moments) => moments.series(cell, process, h),
-            Exact::Slow(law) => law.series(cell, process, h),
-        }
+        let stated = self.stated.as_ref();
+        stated
+            .and_then(|s| s.series(cell, process, h))
+            .or_else(|| match self.derived.as_ref()? {
+                Derived::Moments(moments) => moments.series(cell, process, h),
+                Derived::Slow(law) => law.series(cell, process, h),
+            })
     }
 
     /// Mean and standard deviation of h, if it is Gaussian.
@@ -39,10 +50,26 @@ impl Exact {
         save: usize,
         h: TestFunction,
     ) -> Option<(f64, f64)> {
-        match self {
-            Exact::Moments(moments) => moments.gaussian_law(cell, process, save, h),
-            Exact::Slow(law) => law.gaussian_law(cell, process, save, h),
+        match self.derived.as_ref()? {
+            Derived::Moments(moments) => moments.gaussian_law(cell, process, save, h),
+            Derived::Slow(law) => law.gaussian_law(cell, process, save, h),
         }
+    }
+}
+
+/// The laws that the scenario states, on the ladder.
+struct StatedLaws {
+    /// `means[cell]`: a function of the panel and its means at the save steps.
+    means: Vec<Vec<(TestFunction, Vec<f64>)>>,
+    /// The processes that have this law.
+    exact: Vec<bool>,
+}
+
+impl StatedLaws {
+    fn series(&self, cell: usize, process: usize, h: TestFunction) -> Option<Vec<f64>> {
+        let mut means = self.means.get(cell)?.iter();
+        let (_, series) = means.find(|(f, _)| *f == h)?;
+        self.exact[process].then(|| series.clone())
     }
 }
 
@@ -133,25 +160,43 @@ impl ExactMoments {
 impl Scenario {
     /// What is known of the processes on the ladder; `None` if that is nothing.
     pub(super) fn exact(&self, members: &[Member], systems: &[System]) -> Option<Exact> {
-        match self.regime {
-            Regime::Fast => self.exact_moments(members, systems).map(Exact::Moments),
-            Regime::Slow => {
-                let clocks = systems.iter().map(|s| self.slow_clocks(s)).collect();
-                Some(Exact::Slow(ExactLaw {
-                    law: self.slow_law()?,
-                    clocks,
-                    exact: members
-                        .iter()
-                        .map(|m| {
-                            matches!(
-                                m.kind.family(),
-                                ProcessFamily::SlowSde | ProcessFamily::ClosedForm
-                            )
-                        })
-                        .collect(),
-                }))
-            }
-        }
+        let is_limit = |m: &Member| {
+            matches!(
+                m.kind.family(),
+                ProcessFamily::Sde | ProcessFamily::SlowSde | ProcessFamily::ClosedForm
+            )
+        };
+        let exact: Vec<bool> = members.iter().map(is_limit).collect();
+        let derived = match self.regime {
+            Regime::Fast => self.exact_moments(members, systems).map(Derived::Moments),
+            Regime::Slow => self.slow_law().map(|law| {
+                Derived::Slow(ExactLaw {
+                    law,
+                    clocks: systems.iter().map(|s| self.slow_clocks(s)).collect(),
+                    exact: exact.clone(),
+                })
+            }),
+        };
+        let stated = self.known.has_laws().then(|| StatedLaws {
+            means: systems.iter().map(|s| self.stated_means(s)).collect(),
+            exact,
+        });
+        (derived.is_some() || stated.is_some()).then_some(Exact { derived, stated })
+    }
+
+    /// The means that the scenario states, at the save steps.
+    fn stated_means(&self, system: &System) -> Vec<(TestFunction, Vec<f64>)> {
+        let save = &system.ensemble.save;
+        let times = save.iter().map(|&k| self.time(k, system.eta));
+        self.run
+            .functions
+            .iter()
+            .filter_map(|&h| {
+                let law = self.known.law(h)?;
+                let mean = |t| law.mean(t, system.eta).unwrap_or(f64::NAN);
+                Some((h, times.clone().map(mean).collect()))
+            })
+            .collect()
     }
 
     /// The law of the slow SDE from x_0, where it has a closed form. Paths stopped at the edge of a compact set follow it as long
@@ -266,7 +311,7 @@ impl Scenario {
         right: Member,
         exact: &Exact,
     ) -> Vec<ExactLadder> {
-        let Exact::Moments(exact) = exact else {
+        let Some(Derived::Moments(exact)) = &exact.derived else {
             return vec![];
         };
         let constant = self

@@ -57,21 +57,43 @@ pub fn locate_expression(
     }
 }
 
-/// The bytes of the value of a key path such as `run.functions[2]`.
+/// The bytes of the value of a key path such as `run.functions[2]` or `known.law[1].mean`.
 fn value_span(text: &str, path: &str) -> Option<std::ops::Range<usize>> {
     let document = Document::parse(text).ok()?;
-    let mut item = document.as_item();
-    let mut entry: Option<&Value> = None;
-    for part in path.split('.') {
-        let mut parts = part.split('[');
-        item = item.as_table_like()?.get(parts.next()?)?;
-        for index in parts {
-            let index: usize = index.trim_end_matches(']').parse().ok()?;
-            let array = entry.map_or_else(|| item.as_array(), Value::as_array)?;
-            entry = Some(array.get(index.checked_sub(1)?)?);
+    let mut here: &dyn TableLike = document.as_table();
+    let mut parts = path.split('.').peekable();
+    while let Some(part) = parts.next() {
+        let mut pieces = part.split('[');
+        let item = here.get(pieces.next()?)?;
+        let indices: Vec<usize> = pieces
+            .map(|i| {
+                i.trim_end_matches(']')
+                    .parse::<usize>()
+                    .ok()?
+                    .checked_sub(1)
+            })
+            .collect::<Option<_>>()?;
+        let (table, value): (Option<&dyn TableLike>, Option<&Value>) = match (item, &indices[..]) {
+            (Item::ArrayOfTables(tables), [index]) => {
+                (tables.get(*index).map(|t| t as &dyn TableLike), None)
+            }
+            (Item::Value(value), indices) => {
+                let mut entry = value;
+                for index in indices {
+                    entry = entry.as_array()?.get(*index)?;
+                }
+                let table = entry.as_inline_table().map(|t| t as &dyn TableLike);
+                (table, Some(entry))
+            }
+            (item, []) => (item.as_table_like(), None),
+            _ => return None,
+        };
+        if parts.peek().is_none() {
+            return value.and_then(Value::span);
         }
+        here = table?;
     }
-    entry.map_or_else(|| item.span(), Value::span)
+    None
 }
 
 enum Here<'a> {

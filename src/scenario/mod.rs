@@ -1,10 +1,13 @@
 //! Scenarios: TOML → checked types → ensembles → result.
 
+mod assign;
 mod check;
+mod comparisons;
 mod drawings;
 mod exact;
 mod expressions;
 mod flow;
+mod known;
 mod landscapes;
 mod locate;
 mod noises;
@@ -20,6 +23,7 @@ mod syntax;
 mod system;
 
 pub use check::ScenarioError;
+pub use known::Known;
 pub use run::total_work;
 pub use source::{DataFolder, Source};
 
@@ -145,7 +149,7 @@ pub enum ProcessKind {
     SlowSdeLinearRate,
     /// Negative control: the nearest point of Γ in place of Φ.
     SlowSdeNearestPoint,
-    /// The law of the slow SDE in closed form.
+    /// The law of the limit, (51) or (4), in closed form.
     ClosedForm,
 }
 
@@ -173,9 +177,7 @@ impl ProcessKind {
     pub fn runs_in(self, regime: Regime) -> bool {
         match self.family() {
             ProcessFamily::Sde => regime == Regime::Fast,
-            ProcessFamily::SlowSde | ProcessFamily::SlowControl | ProcessFamily::ClosedForm => {
-                regime == Regime::Slow
-            }
+            ProcessFamily::SlowSde | ProcessFamily::SlowControl => regime == Regime::Slow,
             _ => true,
         }
     }
@@ -365,6 +367,8 @@ pub struct Scenario {
     pub momentum: Shape,
     /// τ of SGD-Standard.
     pub dampening: Dampening,
+    /// What the author knows in closed form.
+    pub known: Known,
     /// The claims.
     pub comparisons: Vec<Comparison>,
     /// How it is run.

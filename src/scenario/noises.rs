@@ -1,12 +1,25 @@
 //! The noise tables of a scenario file, from what is written to what is run.
 
-use super::check::{MOST, Problem, matrix, problem, require, vector};
+use super::check::{MOST, Problem, bad_expression, matrix, problem, require, shown, vector};
 use super::expressions::expression_noise;
+use super::landscapes::random_point;
 use super::raw::*;
-use crate::expression::Scope;
+use crate::expression::{Scope, Values};
 use crate::landscape::Landscape;
 use crate::oracle::*;
+use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
+
+/// Rounding of covariances that users write, relative to the largest entry.
+const ROUNDING: f64 = 1e-12;
+
+/// How far a declared covariance may be from that of the factor, relative to the largest entry.
+const AGREEMENT: f64 = 1e-8;
+
+/// Points around x_0 at which the two are compared, their distance from x_0, and their seed.
+const POINTS: u64 = 8;
+const SPREAD: f64 = 0.1;
+const SEED: u64 = 5;
 
 /// Parameters of a landscape with minibatch noise, whose covariance is d × d for every path.
 const MOST_BATCHED: usize = 2000;
@@ -39,27 +52,32 @@ pub(super) fn noise(
     };
     Ok(match raw {
         RawNoise::Gaussian {
-            factor: RawFactor::Minibatch(size),
+            factor: Some(RawFactor::Minibatch(size)),
+            ..
         } => Arc::new(batch("noise.gaussian.factor.minibatch", *size)?.gaussian()),
-        RawNoise::Gaussian { factor } => {
-            factor_noise("gaussian", factor, EntryLaw::Gaussian, scope)?
+        RawNoise::Gaussian { factor, covariance } => {
+            entry_noise("gaussian", factor, covariance, EntryLaw::Gaussian, scope)?
         }
-        RawNoise::Rademacher { factor } => {
-            factor_noise("rademacher", factor, EntryLaw::Rademacher, scope)?
-        }
-        RawNoise::Student { freedom, factor } => {
+        RawNoise::Rademacher { factor, covariance } => entry_noise(
+            "rademacher",
+            factor,
+            covariance,
+            EntryLaw::Rademacher,
+            scope,
+        )?,
+        RawNoise::Student {
+            freedom,
+            factor,
+            covariance,
+        } => {
             require(
                 "noise.student.freedom",
                 *freedom,
                 *freedom > 2.0,
                 "a finite number above 2, so that the variance exists",
             )?;
-            factor_noise(
-                "student",
-                factor,
-                EntryLaw::Student { freedom: *freedom },
-                scope,
-            )?
+            let law = EntryLaw::Student { freedom: *freedom };
+            entry_noise("student", factor, covariance, law, scope)?
         }
         RawNoise::Label { deviation, law } => {
             require(
@@ -84,6 +102,162 @@ pub(super) fn noise(
         }
         RawNoise::Minibatch { size } => Arc::new(batch("noise.minibatch.size", *size)?),
     })
+}
+
+/// Noise from its factor or, where that is absent, from a constant covariance.
+fn entry_noise(
+    law_name: &str,
+    factor: &Option<RawFactor>,
+    covariance: &Option<RawCovariance>,
+    law: EntryLaw,
+    scope: &Scope,
+) -> Result<Arc<dyn Noise>, Problem> {
+    let key = format!("noise.{law_name}");
+    match (factor, covariance) {
+        (Some(factor), _) => factor_noise(law_name, factor, law, scope),
+        (None, Some(RawCovariance::Matrix(rows))) => {
+            let d = scope.dimension();
+            let factor = root(&format!("{key}.covariance.matrix"), rows, d)?;
+            Ok(Arc::new(FactorNoise::new(factor, law, d)))
+        }
+        (None, Some(RawCovariance::Expression(_))) => problem(
+            format!("{key}.covariance.expression"),
+            "stands beside a factor and checks it: write `factor = { expression = [[…]] }`, the B(x) of Σ = BBᵀ, too",
+        ),
+        (None, None) => problem(
+            key,
+            "needs `factor`, the B of Σ = BBᵀ, or `covariance = { matrix = [[…]] }`, a constant Σ",
+        ),
+    }
+}
+
+/// The symmetric square root of a covariance.
+fn root(key: &str, rows: &[Vec<f64>], d: usize) -> Result<Factor, Problem> {
+    let sigma = matrix(key, rows)?;
+    if (sigma.nrows(), sigma.ncols()) != (d, d) {
+        return problem(
+            key,
+            format!(
+                "is {} × {}, but must be {d} × {d}, as the landscape has {d} parameters",
+                sigma.nrows(),
+                sigma.ncols()
+            ),
+        );
+    }
+    let largest = sigma.amax();
+    for i in 0..d {
+        for j in 0..i {
+            let (a, b) = (sigma[(i, j)], sigma[(j, i)]);
+            if (a - b).abs() > ROUNDING * largest {
+                return problem(
+                    format!("{key}[{}]", i + 1),
+                    format!(
+                        "entry {} is {a}, but row {} has {b}: a covariance is symmetric",
+                        j + 1,
+                        j + 1
+                    ),
+                );
+            }
+        }
+    }
+    let diagonal = sigma.diagonal();
+    if sigma == DMatrix::from_diagonal(&diagonal) && diagonal.min() >= 0.0 {
+        let first = diagonal[0];
+        return Ok(match diagonal.iter().all(|s| *s == first) {
+            true => Factor::Isotropic(first.sqrt()),
+            false => Factor::Diagonal(diagonal.iter().map(|s| s.sqrt()).collect()),
+        });
+    }
+    let eigen = sigma.symmetric_eigen();
+    let least = eigen.eigenvalues.min();
+    if least < -ROUNDING * largest {
+        return problem(
+            key,
+            format!("has the eigenvalue {least:.3e}: a covariance has none below 0"),
+        );
+    }
+    let roots = DMatrix::from_diagonal(&eigen.eigenvalues.map(|s| s.max(0.0).sqrt()));
+    let vectors = eigen.eigenvectors;
+    Ok(Factor::Matrix(&vectors * roots * vectors.transpose()))
+}
+
+/// A covariance that is declared beside a factor must be BBᵀ: at x_0, and at points around it.
+pub(super) fn check_covariance(
+    raw: &RawNoise,
+    oracle: &Oracle,
+    x0: &[f64],
+    scope: &Scope,
+) -> Result<(), Problem> {
+    let (name, covariance) = match raw {
+        RawNoise::Gaussian {
+            factor: Some(_),
+            covariance: Some(covariance),
+        } => ("gaussian", covariance),
+        RawNoise::Rademacher {
+            factor: Some(_),
+            covariance: Some(covariance),
+        } => ("rademacher", covariance),
+        RawNoise::Student {
+            factor: Some(_),
+            covariance: Some(covariance),
+            ..
+        } => ("student", covariance),
+        _ => return Ok(()),
+    };
+    let d = x0.len();
+    let texts: Vec<Vec<String>>;
+    let (key, rows) = match covariance {
+        RawCovariance::Matrix(rows) => {
+            // Numbers are expressions.
+            let text = |row: &Vec<f64>| row.iter().map(|s| format!("{s:?}")).collect();
+            let key = format!("noise.{name}.covariance.matrix");
+            matrix(&key, rows)?;
+            texts = rows.iter().map(text).collect();
+            (key, &texts)
+        }
+        RawCovariance::Expression(rows) => (format!("noise.{name}.covariance.expression"), rows),
+    };
+    if rows.len() != d || rows.iter().any(|row| row.len() != d) {
+        return problem(
+            key,
+            format!("must have {d} rows of {d} entries, one for each parameter"),
+        );
+    }
+    let flat: Vec<&String> = rows.iter().flatten().collect();
+    let declared = Values::parse(&flat, scope)
+        .or_else(|(k, e)| bad_expression(format!("{key}[{}][{}]", k / d + 1, k % d + 1), e))?;
+    for point in 0..=POINTS {
+        let mut x = x0.to_vec();
+        if point > 0 {
+            let size = SPREAD * (1.0 + DVector::from_column_slice(x0).amax());
+            let step = random_point(d, size, SEED + point);
+            x.iter_mut().zip(step).for_each(|(x, s)| *x += s);
+        }
+        let actual = oracle.covariance(&DVector::from_column_slice(&x));
+        let mut found = DMatrix::zeros(d, d);
+        declared.evaluate(&x, |_| 0.0, |k, v| found[(k / d, k % d)] = v);
+        let allowed = AGREEMENT * actual.amax();
+        for i in 0..d {
+            for j in 0..d {
+                let (a, b) = (found[(i, j)], actual[(i, j)]);
+                // Around x_0 neither need be defined.
+                let defined = point == 0 || a.is_finite() && b.is_finite();
+                if defined && ((a - b).abs() > allowed || (a - b).is_nan()) {
+                    return problem(
+                        format!("{key}[{}]", i + 1),
+                        format!(
+                            "entry {} is {a:.6} at x = {}, but the factor gives (BBᵀ)[{}, {}] = {b:.6}",
+                            j + 1,
+                            shown(&x),
+                            i + 1,
+                            j + 1
+                        ),
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn factor_noise(

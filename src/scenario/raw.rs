@@ -36,6 +36,9 @@ pub struct RawScenario {
     pub schedule: RawSchedule,
     /// Paths are stopped where they leave this set.
     pub compact_set: Option<RawRegion>,
+    /// What is known in closed form.
+    #[serde(default)]
+    pub known: RawKnown,
     /// How the check is run.
     pub run: RawRun,
     /// What is compared, and the verdict that the author expects.
@@ -255,12 +258,22 @@ pub enum RawLoss {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RawNoise {
-    /// Normal with a given factor.
-    Gaussian { factor: RawFactor },
-    /// Random signs with a given factor.
-    Rademacher { factor: RawFactor },
-    /// Standardised Student's t with a given factor.
-    Student { freedom: f64, factor: RawFactor },
+    /// Normal with a given factor or covariance.
+    Gaussian {
+        factor: Option<RawFactor>,
+        covariance: Option<RawCovariance>,
+    },
+    /// Random signs with a given factor or covariance.
+    Rademacher {
+        factor: Option<RawFactor>,
+        covariance: Option<RawCovariance>,
+    },
+    /// Standardised Student's t with a given factor or covariance.
+    Student {
+        freedom: f64,
+        factor: Option<RawFactor>,
+        covariance: Option<RawCovariance>,
+    },
     /// Fresh label errors on all samples.
     Label { deviation: f64, law: RawLabelLaw },
     /// B samples with replacement.
@@ -285,6 +298,16 @@ pub enum RawFactor {
     Expression(Vec<Vec<String>>),
     /// That of a minibatch of this size (Gaussian only).
     Minibatch(usize),
+}
+
+/// The covariance Σ(x): instead of the factor where it is constant; beside a factor, what BBᵀ must be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawCovariance {
+    /// d × d, row by row.
+    Matrix(Vec<Vec<f64>>),
+    /// d × d expressions, row by row; beside a factor only.
+    Expression(Vec<Vec<String>>),
 }
 
 /// The law of label errors.
@@ -422,6 +445,31 @@ pub enum RawRegion {
         lower: Vec<f64>,
         upper: Vec<f64>,
     },
+    /// f of f(x) ≤ 0.
+    Expression(String),
+}
+
+/// What the author knows in closed form, in the names of the parameters.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawKnown {
+    /// Slow regime: the entries of Φ(x).
+    pub projection: Option<Vec<String>>,
+    /// Laws of the limit: of (51) in the fast regime, of (4) in the slow one.
+    #[serde(default)]
+    pub law: Vec<RawLaw>,
+}
+
+/// The law of a test function along the limit, which starts at the parameters: x_0 in the fast regime, Φ(x_0) in the slow one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawLaw {
+    /// One of the test functions of the run.
+    pub function: String,
+    /// E h at time `t`, at learning-rate scale `eta`.
+    pub mean: Option<String>,
+    /// The density of h at `z`.
+    pub density: Option<String>,
 }
 
 /// How the check is run. Every key may also stand in `[profile.smoke]`, `[profile.quick]` and `[profile.full]`, which win.

@@ -2,10 +2,10 @@
 
 use super::exact::Exact;
 use super::system::{Member, System};
-use super::{Comparison, Scenario};
+use super::{Comparison, ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, Control, Interrupted};
 use crate::report::result::{Effort, Regime, ScenarioResult, Verdict};
-use crate::theorems::slow_limit::{SlowClaim, SlowJudgement};
+use crate::theorems::slow_limit::{Claims, Findings};
 use crate::theorems::weak_approximation::{Claim, Demands, NORMAL_PATHS, Rung, judge};
 use nalgebra::DMatrix;
 use std::time::Instant;
@@ -122,7 +122,7 @@ impl Scenario {
     /// What the theorem promises of a pair.
     pub(super) fn claim(&self, comparison: &Comparison) -> Claim {
         if self.regime == Regime::Slow {
-            return SlowClaim::new(comparison.alpha, self.starts_on_manifold()).expectations;
+            return Claims::slow(comparison.alpha, self.starts_on_manifold()).expectations;
         }
         let Comparison {
             left, right, alpha, ..
@@ -149,7 +149,7 @@ impl Scenario {
         totals: &[Accumulator],
         exact: Option<&Exact>,
         rounds: u32,
-    ) -> Vec<SlowJudgement> {
+    ) -> Vec<Findings> {
         let names: Vec<String> = self.run.functions.iter().map(|f| f.to_string()).collect();
         let tests = self.comparisons.len() as f64 * f64::from(rounds);
         let stable = self.largest_stable_eta();
@@ -167,6 +167,11 @@ impl Scenario {
             .iter()
             .enumerate()
             .map(|(index, comparison)| {
+                if comparison.right == ProcessKind::ClosedForm {
+                    let views = self.views(index, members, systems, totals);
+                    let closed = self.closed_form(members, exact);
+                    return self.judge_views(comparison, &views, &[], closed, demands);
+                }
                 let cells: Vec<_> = systems
                     .iter()
                     .zip(totals)
@@ -181,7 +186,7 @@ impl Scenario {
                     natural_scales(s, t, s.plan.pairs[*pair])
                 });
                 let claim = self.claim(comparison);
-                SlowJudgement {
+                Findings {
                     judgement: judge(&claim, &rungs, &scales, &names, demands),
                     distances: vec![],
                 }

@@ -1,14 +1,15 @@
 //! Regime II: from the statistics of a ladder to the evidence on Theorem 5.5.
 
 use super::exact::Exact;
+use super::known::{PROBABILITIES, Shares};
 use super::run::{natural_scales, rung};
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
 use crate::ensemble::{
     Accumulator, DyadicHistogram, Dynamics, FUNCTIONALS, Law, MEAN_SQUARE, Moments,
 };
-use crate::report::result::DistanceKind;
-use crate::theorems::slow_limit::{Ladder, SlowClaim, SlowJudgement, judge_slow};
+use crate::report::result::{DistanceKind, Regime};
+use crate::theorems::slow_limit::{Claims, Findings, Ladder, judge_all};
 use crate::theorems::weak_approximation::{Demands, Rung};
 
 /// Functions that vary less than this part of their size along Γ are constant there, and are not judged.
@@ -21,7 +22,7 @@ const ON_MANIFOLD: f64 = 1e-6;
 const FEWEST_NEAR_A_CURVE: u64 = 8;
 
 /// A rung of the ladder as far as one comparison sees it.
-struct View<'a> {
+pub(super) struct View<'a> {
     cell: usize,
     system: &'a System,
     total: &'a Accumulator,
@@ -90,8 +91,7 @@ impl Scenario {
         totals: &[Accumulator],
         exact: Option<&Exact>,
         demands: Demands,
-    ) -> Vec<SlowJudgement> {
-        let stable = self.largest_stable_eta();
+    ) -> Vec<Findings> {
         // The laws over all batches, once for all comparisons.
         let laws: Vec<Option<Law>> = totals
             .iter()
@@ -102,45 +102,70 @@ impl Scenario {
                 Some(sum)
             })
             .collect();
+        let closed = self.closed_form(members, exact);
         let judge = |(index, comparison): (usize, &Comparison)| {
-            let place = |kind| {
-                let member = self.member(kind, comparison.alpha);
-                members.iter().position(|m| *m == member)
-            };
-            let views: Vec<View> = systems
-                .iter()
-                .zip(totals)
-                .enumerate()
-                .filter(|(_, (s, _))| s.eta <= stable)
-                .filter_map(|(cell, (system, total))| {
-                    let right = system.processes[place(comparison.right)?];
-                    if right.is_none() && comparison.right != ProcessKind::ClosedForm {
-                        return None;
-                    }
-                    Some(View {
-                        cell,
-                        system,
-                        total,
-                        left: system.processes[place(comparison.left)?]?,
-                        right,
-                        pair: system.pairs[index],
-                    })
-                })
-                .collect();
-            let closed = place(ProcessKind::ClosedForm).zip(exact);
+            let views = self.views(index, members, systems, totals);
             self.judge_views(comparison, &views, &laws, closed, demands)
         };
         self.comparisons.iter().enumerate().map(judge).collect()
     }
 
-    fn judge_views(
+    /// The closed form of the limit, by its index among the processes, where it is asked for.
+    pub(super) fn closed_form<'a>(
+        &self,
+        members: &[Member],
+        exact: Option<&'a Exact>,
+    ) -> Option<(usize, &'a Exact)> {
+        let closed = self.member(ProcessKind::ClosedForm, 0.0);
+        members.iter().position(|m| *m == closed).zip(exact)
+    }
+
+    /// The rungs on which both processes of a comparison are known.
+    pub(super) fn views<'a>(
+        &self,
+        comparison: usize,
+        members: &[Member],
+        systems: &'a [System],
+        totals: &'a [Accumulator],
+    ) -> Vec<View<'a>> {
+        let stable = self.largest_stable_eta();
+        let Comparison {
+            left, right, alpha, ..
+        } = self.comparisons[comparison];
+        let place = |kind| {
+            let member = self.member(kind, alpha);
+            members.iter().position(|m| *m == member)
+        };
+        let view = |(cell, (system, total)): (usize, (&'a System, &'a Accumulator))| {
+            let right_process = system.processes[place(right)?];
+            if right_process.is_none() && right != ProcessKind::ClosedForm {
+                return None;
+            }
+            Some(View {
+                cell,
+                system,
+                total,
+                left: system.processes[place(left)?]?,
+                right: right_process,
+                pair: system.pairs[comparison],
+            })
+        };
+        let cells = systems.iter().zip(totals).enumerate();
+        cells
+            .filter(|(_, (s, _))| s.eta <= stable)
+            .filter_map(view)
+            .collect()
+    }
+
+    /// Evidence on one comparison; `laws` has the laws of every cell in Regime II.
+    pub(super) fn judge_views(
         &self,
         comparison: &Comparison,
         views: &[View],
         laws: &[Option<Law>],
         closed: Option<(usize, &Exact)>,
         demands: Demands,
-    ) -> SlowJudgement {
+    ) -> Findings {
         let alpha = match self.depends_on_alpha(comparison.left) {
             true => comparison.alpha,
             false if self.depends_on_alpha(comparison.right) => comparison.alpha,
@@ -209,8 +234,14 @@ impl Scenario {
             }
             ladders.extend(self.functional_ladders(views, &scales));
         }
-        let claim = SlowClaim::new(alpha, self.starts_on_manifold());
-        let mut outcome = judge_slow(&claim, &rungs, &chosen, &names, ladders, demands);
+        let claims = match self.regime {
+            Regime::Fast => Claims::uniform(self.claim(comparison)),
+            Regime::Slow => Claims::slow(alpha, self.starts_on_manifold()),
+        };
+        if comparison.right == ProcessKind::ClosedForm {
+            ladders.extend(self.density_ladders(views));
+        }
+        let mut outcome = judge_all(&claims, &rungs, &chosen, &names, ladders, demands);
         for check in &mut outcome.judgement.functions {
             check.function = judged[check.function];
         }
@@ -309,6 +340,45 @@ impl Scenario {
             batches: 0,
         };
         kinds.into_iter().enumerate().map(ladder).collect()
+    }
+
+    /// The densities that the scenario states, at five of their quantiles: the share of paths below each.
+    fn density_ladders(&self, views: &[View]) -> Vec<Ladder> {
+        let mut ladders = vec![];
+        for (m, &h) in self.run.monitored.iter().enumerate() {
+            let function = self.run.functions[h];
+            let Some(law) = self.known.law(function).filter(|l| l.has_density()) else {
+                continue;
+            };
+            let shares: Vec<Vec<_>> = views
+                .iter()
+                .map(|v| {
+                    let at = |&save: &usize| {
+                        let t = self.time(v.system.ensemble.save[save], v.system.eta);
+                        law.shares(t, v.system.eta, &v.total.histograms[save][v.left][m])
+                    };
+                    v.system.common.iter().map(at).collect()
+                })
+                .collect();
+            for (k, p) in PROBABILITIES.into_iter().enumerate() {
+                let rung = |(v, shares): (&View, &Vec<Option<Shares>>)| {
+                    let times: Vec<usize> = (0..v.system.common.len()).collect();
+                    let value = |s: &Option<Shares>| s.map_or((f64::NAN, f64::NAN), |s| s[k]);
+                    v.rung(self, &times, &shares.iter().map(value).collect::<Vec<_>>())
+                };
+                ladders.push(Ladder {
+                    kind: DistanceKind::Functional,
+                    name: format!("share of {function} below its {:.0} % quantile", 100.0 * p),
+                    function: h,
+                    scale: 1.0,
+                    floor: vec![f64::NAN; views.len()],
+                    rungs: views.iter().zip(&shares).map(rung).collect(),
+                    mean: vec![],
+                    batches: 0,
+                });
+            }
+        }
+        ladders
     }
 
     /// Distances between laws: Kolmogorov–Smirnov and Wasserstein-1 of every monitored function, and the sliced one.

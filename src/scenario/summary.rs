@@ -5,7 +5,7 @@ use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, CoMoments, Dynamics};
 use crate::report::result::*;
-use crate::theorems::slow_limit::SlowJudgement;
+use crate::theorems::slow_limit::Findings;
 
 /// Coverage of the pointwise intervals of means.
 const POINTWISE: f64 = 0.95;
@@ -23,7 +23,7 @@ impl Scenario {
         systems: &[System],
         totals: &[Accumulator],
         exact: &Option<Exact>,
-        outcomes: Vec<SlowJudgement>,
+        outcomes: Vec<Findings>,
         effort: Effort,
     ) -> ScenarioResult {
         let cells = systems
@@ -39,7 +39,7 @@ impl Scenario {
             .map(
                 |(
                     c,
-                    SlowJudgement {
+                    Findings {
                         judgement: j,
                         distances,
                     },
@@ -70,6 +70,9 @@ impl Scenario {
                             .find(|g| *g > 0.0)
                             .unwrap_or(1.0),
                         level: j.limit.level,
+                        tolerance: self.run.tolerance,
+                        negligible: self.run.negligible,
+                        paths_factor: j.paths_factor,
                         limit: j.limit,
                         functions: j.functions,
                         distances,
@@ -120,6 +123,7 @@ impl Scenario {
             clouds,
             notes,
             effort,
+            machine: Machine::here(),
         }
     }
 
@@ -152,6 +156,21 @@ impl Scenario {
             paths: total.started,
             times,
             processes,
+        }
+    }
+
+    /// Whether a density that the scenario states is drawn with the histograms of a process: with the SDE's, or where that does
+    /// not run with those that are compared with the law.
+    fn shows_stated_law(&self, kind: ProcessKind) -> bool {
+        let is_limit =
+            |k: ProcessKind| matches!(k.family(), ProcessFamily::Sde | ProcessFamily::SlowSde);
+        let runs = |c: &&super::Comparison| is_limit(c.left) || is_limit(c.right);
+        match self.comparisons.iter().find(runs) {
+            Some(_) => is_limit(kind),
+            None => self
+                .comparisons
+                .iter()
+                .any(|c| c.left == kind && c.right == ProcessKind::ClosedForm),
         }
     }
 
@@ -215,6 +234,7 @@ impl Scenario {
                 .collect()
         });
         let shown = shown_times(&system.common);
+        let kind = self.members()[global].kind;
         let mut quantiles = vec![];
         let mut histograms = vec![];
         for (m, &h) in self.run.monitored.iter().enumerate() {
@@ -243,6 +263,13 @@ impl Scenario {
                     width,
                     counts: counts.to_vec(),
                     gaussian: exact.and_then(|e| e.gaussian_law(cell, global, save, functions[h])),
+                    density: match self.shows_stated_law(kind) {
+                        true => self
+                            .known
+                            .law(functions[h])
+                            .map_or(vec![], |law| law.curve(times[save], system.eta, at(save))),
+                        false => vec![],
+                    },
                 });
             }
         }
@@ -296,7 +323,7 @@ impl Scenario {
     }
 
     fn notes(&self, members: &[Member], totals: &[Accumulator], systems: &[System]) -> Vec<String> {
-        let mut notes = vec![];
+        let mut notes: Vec<String> = self.known.note().into_iter().collect();
         // One member for each momentum index.
         let mut families: Vec<Member> = members
             .iter()

@@ -30,6 +30,8 @@ pub(super) struct System {
     pub processes: Vec<Option<usize>>,
     /// Comparison → pair of the plan.
     pub pairs: Vec<Option<usize>>,
+    /// Comparison → processes of the ensemble that it needs.
+    pub runs: Vec<Vec<usize>>,
     /// Indices of the common times among the save steps.
     pub common: Vec<usize>,
 }
@@ -38,15 +40,11 @@ impl System {
     /// Runs only what the given comparisons need.
     pub fn focus(&mut self, wanted: &[bool]) {
         self.ensemble.active.fill(false);
-        for (pair, _) in self.pairs.iter().zip(wanted).filter(|(_, w)| **w) {
-            let Some((left, right)) = pair.map(|p| self.plan.pairs[p]) else {
-                continue;
-            };
-            for process in [left, right] {
-                self.ensemble.active[process] = true;
-                if let Dynamics::Coupled { of, .. } = self.ensemble.processes[process] {
-                    self.ensemble.active[of] = true;
-                }
+        let wanted = self.runs.iter().zip(wanted).filter(|(_, w)| **w);
+        for &process in wanted.flat_map(|(processes, _)| processes) {
+            self.ensemble.active[process] = true;
+            if let Dynamics::Coupled { of, .. } = self.ensemble.processes[process] {
+                self.ensemble.active[of] = true;
             }
         }
     }
@@ -265,6 +263,15 @@ impl Scenario {
             let member = self.member(kind, alpha);
             members.iter().position(|m| *m == member)
         };
+        let mut runs = vec![];
+        for c in &self.comparisons {
+            let side = |kind| place(kind, c.alpha).and_then(|p| processes[p]);
+            runs.push(match (side(c.left), side(c.right)) {
+                (Some(left), Some(right)) => vec![left, right],
+                (Some(left), None) if c.right == ProcessKind::ClosedForm => vec![left],
+                _ => vec![],
+            });
+        }
         let links = self
             .comparisons
             .iter()
@@ -288,6 +295,7 @@ impl Scenario {
             },
             processes,
             pairs: links,
+            runs,
             common,
             ensemble: Ensemble {
                 oracle: self.oracle.clone(),

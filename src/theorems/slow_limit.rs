@@ -38,25 +38,25 @@ pub struct Ladder {
     pub batches: usize,
 }
 
-/// The outcome for one comparison.
+/// The outcome for one comparison, in either regime.
 #[derive(Clone, Debug)]
-pub struct SlowJudgement {
+pub struct Findings {
     /// Verdict, reason, and the checks of the test functions.
     pub judgement: Judgement,
     /// One entry per ladder.
     pub distances: Vec<DistanceCheck>,
 }
 
-/// The exponents of η in the error expansions at momentum index α.
+/// The exponents of η in the error expansions.
 ///
-/// Expectations, from x_0 ∈ Γ: normal fluctuations relax in η^{−1} steps (α < 1) or at the pace of the momentum, in η^{−α}
+/// In Regime II, at momentum index α: expectations, from x_0 ∈ Γ: normal fluctuations relax in η^{−1} steps (α < 1) or at the pace of the momentum, in η^{−α}
 /// (α > 1), while Γ is explored in η^{−2}: the ratios are η and η^{2−α}, the latter also the delay of the momentum in slow
 /// time. The stationary normal variance itself is right up to η whatever α (theory: Sec. 6, closed form 1). The fall from
 /// x_0 ∉ Γ follows the gradient flow up to η^{1−α}, the memory of the momentum in fast time. Paths: normal fluctuations of
 /// size √η turn the noise by as much, and what the momentum still holds is of size η^{1−α/2}. From α = 2 on nothing vanishes,
 /// and any expansion will do.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SlowClaim {
+pub struct Claims {
     /// Of expectations, of path functionals too.
     pub expectations: Claim,
     /// Of distances between laws.
@@ -65,9 +65,18 @@ pub struct SlowClaim {
     pub mean_squares: Claim,
 }
 
-impl SlowClaim {
-    /// The claim at momentum index α ≥ 0 (0 for SGD), for paths that start on Γ or off it.
-    pub fn new(alpha: f64, on_manifold: bool) -> SlowClaim {
+impl Claims {
+    /// One expansion for everything: Regime I, where the laws have smooth densities.
+    pub fn uniform(claim: Claim) -> Claims {
+        Claims {
+            expectations: claim.clone(),
+            distances: claim.clone(),
+            mean_squares: claim,
+        }
+    }
+
+    /// The claim in Regime II at momentum index α ≥ 0 (0 for SGD), for paths that start on Γ or off it.
+    pub fn slow(alpha: f64, on_manifold: bool) -> Claims {
         let claim = |mut generators: Vec<f64>| {
             if !on_manifold {
                 generators.push(1.0 - alpha);
@@ -80,7 +89,7 @@ impl SlowClaim {
                 generators,
             }
         };
-        SlowClaim {
+        Claims {
             expectations: claim(vec![1.0, 2.0 - alpha]),
             distances: claim(vec![0.5, 1.0 - 0.5 * alpha]),
             mean_squares: claim(vec![1.0, 2.0 - alpha]),
@@ -89,14 +98,14 @@ impl SlowClaim {
 }
 
 /// Judges one comparison. `rungs`, `scales` and `names` are those of the expectations.
-pub fn judge_slow(
-    claim: &SlowClaim,
+pub fn judge_all(
+    claim: &Claims,
     rungs: &[Rung],
     scales: &[f64],
     names: &[String],
     ladders: Vec<Ladder>,
     demands: Demands,
-) -> SlowJudgement {
+) -> Findings {
     let families = 1 + ladders.len();
     let demands = Demands {
         level: 1.0 - (1.0 - demands.level) / families as f64,
@@ -115,9 +124,9 @@ pub fn judge_slow(
         noise.flatten().for_each(|s| *s *= widening);
         // Distances between samples are never 0: what the same law reaches is no evidence.
         let floor = ladder.floor.iter().copied().filter(|f| f.is_finite());
-        let floor = match ladder.batches {
-            0 => 0.0,
-            _ => floor.fold(0.0, f64::max) / ladder.scale,
+        let floor = match ladder.kind.is_law() {
+            true => floor.fold(0.0, f64::max) / ladder.scale,
+            false => 0.0,
         };
         let squares = ladder.kind.is_mean_square();
         let power = if squares { 2 } else { 1 };
@@ -150,7 +159,7 @@ pub fn judge_slow(
         }
         parts.push((Some(ladder.kind), part));
     }
-    SlowJudgement {
+    Findings {
         judgement: Judgement {
             functions: judgement.functions,
             ..together(&parts, demands)
@@ -275,7 +284,7 @@ mod tests {
 
     /// A ladder of six η at α = ½ from Γ, with the expansions that the claim allows: three functions at four times, mean squares
     /// of two path distances, two laws and a functional. Scales are 2.
-    fn judged(seed: u64, planted: Planted) -> SlowJudgement {
+    fn judged(seed: u64, planted: Planted) -> Findings {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let etas: Vec<f64> = (0..6).map(|i| 0.05 * f64::from(-i).exp2()).collect();
         let scale = 2.0;
@@ -344,8 +353,8 @@ mod tests {
             ladder(DistanceKind::Functional, &functional, 2e-3, 0),
         ];
         let names: Vec<String> = (0..3).map(|h| format!("h{h}")).collect();
-        let claim = SlowClaim::new(0.5, true);
-        judge_slow(&claim, &rungs, &[scale; 3], &names, ladders, DEMANDS)
+        let claim = Claims::slow(0.5, true);
+        judge_all(&claim, &rungs, &[scale; 3], &names, ladders, DEMANDS)
     }
 
     /// Over 200 ladders whose every difference vanishes, refutations stay at the stated level (5 %: more than 21 of 200 have
@@ -412,7 +421,7 @@ mod tests {
             fewest_paths: 8,
             ..DEMANDS
         };
-        let claim = SlowClaim::new(0.0, true);
+        let claim = Claims::slow(0.0, true);
         let names = ["h".to_string()];
         let ladder = |seed: u64, limit: f64| -> Vec<Rung> {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -434,7 +443,7 @@ mod tests {
                 })
                 .collect()
         };
-        let verdict = |rungs: &[Rung]| judge_slow(&claim, rungs, &[1.0], &names, vec![], demands);
+        let verdict = |rungs: &[Rung]| judge_all(&claim, rungs, &[1.0], &names, vec![], demands);
         let (mut refuted, mut missed) = (0, 0);
         for seed in 0..400 {
             refuted +=
@@ -470,7 +479,7 @@ mod tests {
     /// A path lost to a blow-up, or a number that is not there, in any ladder: no verdict.
     #[test]
     fn what_is_lost_is_not_judged() {
-        let claim = SlowClaim::new(0.5, true);
+        let claim = Claims::slow(0.5, true);
         let whole = |lost: u64, error: f64| {
             let rungs: Vec<Rung> = (0..6)
                 .map(|i| {
@@ -492,7 +501,7 @@ mod tests {
                 batches: 0,
             };
             let names = ["h".to_string()];
-            judge_slow(&claim, &rungs, &[1.0], &names, vec![ladder], DEMANDS)
+            judge_all(&claim, &rungs, &[1.0], &names, vec![ladder], DEMANDS)
                 .judgement
                 .verdict
         };
@@ -506,7 +515,7 @@ mod tests {
     #[test]
     fn exponents_of_the_claim() {
         let of = |alpha: f64, on: bool| {
-            let claim = SlowClaim::new(alpha, on);
+            let claim = Claims::slow(alpha, on);
             (claim.expectations.generators, claim.distances.generators)
         };
         assert_eq!(of(0.0, true), (vec![1.0, 2.0], vec![0.5, 1.0]));

@@ -320,6 +320,40 @@ impl Axis {
         axis
     }
 
+    /// Leaves out labels until neighbours have room on an axis of `length` points.
+    pub fn thin_labels(&mut self, length: f64) {
+        let labelled: Vec<usize> = (0..self.ticks.len())
+            .filter(|&i| self.ticks[i].label.is_some())
+            .collect();
+        let ends = |i: usize| {
+            let tick = &self.ticks[i];
+            let half = 0.5 * tick.label.as_ref()?.width(TICK_SIZE, false);
+            let at = length * self.share(tick.value)?;
+            Some((at - half, at + half))
+        };
+        let fits = |stride: usize| {
+            let kept: Vec<(f64, f64)> = labelled
+                .iter()
+                .step_by(stride)
+                .filter_map(|&i| ends(i))
+                .collect();
+            kept.windows(2).all(|p| p[1].0 - p[0].1 > 3.0)
+        };
+        let stride = (1..labelled.len()).find(|&s| fits(s)).unwrap_or(1);
+        let dropped = labelled.iter().enumerate().filter(|(k, _)| k % stride > 0);
+        let dropped: Vec<usize> = dropped.map(|(_, &i)| i).collect();
+        for i in dropped {
+            self.ticks[i].label = None;
+        }
+    }
+
+    /// Cuts labels to `room` points.
+    pub fn cut_labels(&mut self, room: f64) {
+        for label in self.ticks.iter_mut().filter_map(|t| t.label.as_mut()) {
+            *label = label.fitted(TICK_SIZE, false, room);
+        }
+    }
+
     /// Where a value lies: 0 at the low end, 1 at the high end; none for what the axis cannot show.
     pub fn share(&self, value: f64) -> Option<f64> {
         let value = self.scale.forward(value)?;

@@ -6,6 +6,7 @@ use plotters::prelude::{DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle};
 
+use super::compact::{compact, taken};
 use super::fonts::{self, FAMILY};
 use super::text::{Label, escaped};
 use super::theme::{Dash, Marker, Rgb};
@@ -166,7 +167,7 @@ fn finished(raw: &str, labels: &[String], width: f64, height: f64, title: &str) 
     let body = raw.split_once('\n').map_or("", |(_, body)| body);
     let mut svg = format!(
         "<svg width=\"{:.4}in\" height=\"{:.4}in\" viewBox=\"0 0 {:.1} {:.1}\" xmlns=\"http://www.w3.org/2000/svg\" \
-         stroke-linejoin=\"round\">\n<title>{}</title>\n",
+         stroke-linejoin=\"round\" font-family=\"{FAMILY}\">\n<title>{}</title>\n",
         width / 72.0,
         height / 72.0,
         width * FINE,
@@ -183,11 +184,15 @@ fn finished(raw: &str, labels: &[String], width: f64, height: f64, title: &str) 
         rest = tail.strip_prefix('\n').unwrap_or(tail);
     }
     svg.push_str(rest);
-    svg.lines().map(inked).collect()
+    let lines: String = svg.lines().map(inked).collect();
+    compact(&lines)
 }
 
 /// A line of the SVG with the opacity of its fill or stroke for that of a group, which every reader would draw apart.
 fn inked(line: &str) -> String {
+    if let Some(text) = set(line) {
+        return text;
+    }
     let line = line.replace(" opacity=\"1\"", "") + "\n";
     if line.starts_with("<polygon") || line.contains(" stroke=\"none\"") {
         line.replacen(" opacity=", " fill-opacity=", 1)
@@ -196,6 +201,30 @@ fn inked(line: &str) -> String {
     } else {
         line
     }
+}
+
+/// A text element without what the whole drawing says or what is said by default, with its baseline as y.
+fn set(line: &str) -> Option<String> {
+    let (attributes, content) = line.strip_prefix("<text")?.split_once('>')?;
+    let (y, rest) = taken(attributes, "y")?;
+    let (drop, rest) = taken(&rest, "dy")?;
+    let (size, rest) = taken(&rest, "font-size")?;
+    let (anchor, rest) = taken(&rest, "text-anchor")?;
+    let (_family, rest) = taken(&rest, "font-family")?;
+    let size: f64 = size.parse().ok()?;
+    let drop: f64 = drop.strip_suffix("em")?.parse().ok()?;
+    let y = y.parse::<f64>().ok()? + drop * size;
+    let (x, rest) = taken(&rest, "x")?;
+    let rest = rest.replace(" opacity=\"1\"", "");
+    let anchor = match anchor.as_str() {
+        "start" => String::new(),
+        other => format!(" text-anchor=\"{other}\""),
+    };
+    Some(format!(
+        "<text x=\"{x}\" y=\"{:.0}\" font-size=\"{}\"{anchor}{rest}>{content}\n",
+        y,
+        (100.0 * size).round() / 100.0
+    ))
 }
 
 impl Pen<'_> {

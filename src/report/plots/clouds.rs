@@ -5,7 +5,7 @@ use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::contours;
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sample, Sheet};
+use super::layout::{Entry, Panel, Sample, Sheet, Width};
 use super::paths::plane_ranges;
 use super::text::{self, Label};
 use super::theme::{self, Dash, INK, Look, Rgb};
@@ -169,7 +169,7 @@ impl<'a> Scene<'a> {
             heights: vec![height],
             share_y: columns > 1,
             share_x: true,
-            wide: false,
+            width: Width::Natural,
         }
     }
 

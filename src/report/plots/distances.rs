@@ -10,7 +10,7 @@ use super::error_ladder::{
     verdict_note,
 };
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sample, Sheet, arrow_down};
+use super::layout::{Entry, Panel, Sample, Sheet, Width, arrow_down};
 use super::text::{self, Label};
 use super::theme::{self, Dash, Look, QUIET};
 use super::{comparison_title, file_names};
@@ -356,7 +356,7 @@ fn sheet<'a>(result: &'a ScenarioResult, shown: Vec<Shown<'a>>, name: String) ->
         heights: vec![1.25 * height_for(columns)],
         share_y: columns > 1,
         share_x: true,
-        wide: false,
+        width: Width::Natural,
     }
 }
 

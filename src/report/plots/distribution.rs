@@ -3,7 +3,7 @@
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sample, Sheet};
+use super::layout::{Entry, Panel, Sample, Sheet, Width};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, Look};
 use super::{clock, function_name, monitored_sheets, process_name, projected, quantiles, spread};
@@ -64,9 +64,15 @@ fn sheet<'a>(
     let mut present: Vec<usize> = all.iter().map(|(index, _)| *index).collect();
     present.sort_unstable();
     present.dedup();
-    let exact = all
-        .iter()
-        .any(|(_, h)| h.gaussian.is_some_and(|(m, s)| m.is_finite() && s > 0.0));
+    let gaussian = |h: &Histogram| h.gaussian.is_some_and(|(m, s)| m.is_finite() && s > 0.0);
+    let law = match (
+        all.iter().any(|(_, h)| gaussian(h)),
+        all.iter().any(|(_, h)| !h.density.is_empty()),
+    ) {
+        (_, true) => Some("exact law"),
+        (true, false) => Some("exact Gaussian"),
+        (false, false) => None,
+    };
     let mut legend: Vec<Entry> = Vec::new();
     for &index in &present {
         if let Some(&look) = looks.get(index) {
@@ -93,13 +99,8 @@ fn sheet<'a>(
         let name = Label::new(process_name(result, curve.index));
         legend.push(Entry::new(Sample::Line(curve.stroke()), name));
     }
-    if exact {
-        legend.push(Entry::guide(
-            EXACT,
-            0.6,
-            Dash::Solid,
-            Label::new("exact Gaussian"),
-        ));
+    if let Some(law) = law {
+        legend.push(Entry::guide(EXACT, 0.6, Dash::Solid, Label::new(law)));
     }
 
     let groups: Vec<Vec<Shown>> = times
@@ -190,10 +191,10 @@ fn sheet<'a>(
             clock(result.scenario.regime),
             text::learning_rate(cell.eta).plain(),
             cell.paths,
-            if exact {
-                ", with the exact Gaussian law of each"
-            } else {
-                ""
+            match law {
+                Some("exact law") => ", with the law of the limit as the scenario states it",
+                Some(_) => ", with the exact Gaussian law of each",
+                None => "",
             },
             match curves.is_empty() {
                 true => String::new(),
@@ -221,7 +222,7 @@ fn sheet<'a>(
         heights: vec![if columns > 2 { 112.0 } else { 128.0 }],
         share_y,
         share_x: false,
-        wide: false,
+        width: Width::Natural,
     }
 }
 
@@ -317,12 +318,14 @@ impl Shown<'_> {
 
     fn peak(&self) -> f64 {
         let bars = self.bars().into_iter().map(|b| b.2).fold(0.0, f64::max);
-        let gaussian = self
+        let densities = self.histogram.density.iter().map(|p| p.1);
+        let stated = densities.filter(|f| f.is_finite()).fold(0.0, f64::max);
+        let law = self
             .gaussian()
-            .map_or(0.0, |(_, s)| 1.0 / (s * std::f64::consts::TAU.sqrt()));
+            .map_or(stated, |(_, s)| 1.0 / (s * std::f64::consts::TAU.sqrt()));
         // A law much narrower than a bin would flatten everything else.
-        if gaussian < 1.6 * bars {
-            bars.max(gaussian)
+        if law < 1.6 * bars {
+            bars.max(law)
         } else {
             bars
         }
@@ -331,6 +334,7 @@ impl Shown<'_> {
     fn gaussian(&self) -> Option<(f64, f64)> {
         self.histogram
             .gaussian
+            .filter(|_| self.histogram.density.is_empty())
             .filter(|(m, s)| m.is_finite() && s.is_finite() && *s > 0.0)
     }
 
@@ -392,5 +396,14 @@ fn draw(pen: &mut Pen, frame: &Frame, shown: &[Shown], curves: &[(f64, Stroke)])
             (mean + deviation * z, density)
         });
         frame.line(pen, curve, Stroke::solid(EXACT, 0.55));
+    }
+    let stated = shown.iter().map(|s| &s.histogram.density);
+    // One law, sampled over the range of each process: the widest is drawn.
+    let length = |d: &[(f64, f64)]| match (d.first(), d.last()) {
+        (Some(a), Some(b)) => b.0 - a.0,
+        _ => 0.0,
+    };
+    if let Some(widest) = stated.max_by(|a, b| length(a).total_cmp(&length(b))) {
+        frame.line(pen, widest.iter().copied(), Stroke::solid(EXACT, 0.55));
     }
 }

@@ -3,7 +3,7 @@
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sample, Sheet, arrow_down};
+use super::layout::{Entry, Panel, Sample, Sheet, Width, arrow_down};
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, FAINT, Look, QUIET, Rgb};
 use super::{comparison_title, file_names, function_name, projected};
@@ -241,7 +241,7 @@ fn sheet<'a>(
         heights: vec![height_for(columns)],
         share_y: columns > 1,
         share_x: true,
-        wide: false,
+        width: Width::Natural,
     }
 }
 

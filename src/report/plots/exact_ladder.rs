@@ -7,7 +7,7 @@ use super::error_ladder::{
     guide_entries, guides_in_words, slopes_of,
 };
 use super::frame::Frame;
-use super::layout::{Panel, Sheet};
+use super::layout::{Panel, Sheet, Width};
 use super::text::Label;
 use super::theme::{self, FAINT, QUIET};
 use super::{comparison_title, file_names};
@@ -114,7 +114,7 @@ fn sheet<'a>(
         heights: vec![if columns > 2 { 112.0 } else { 124.0 }, 68.0],
         share_y: columns > 1,
         share_x: true,
-        wide: false,
+        width: Width::Natural,
     }
 }
 

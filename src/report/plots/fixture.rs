@@ -113,6 +113,7 @@ fn summary(
             width,
             counts: counts.collect(),
             gaussian,
+            density: vec![],
         }
     });
     ProcessSummary {
@@ -246,6 +247,9 @@ fn comparison(
         guaranteed_order: guaranteed,
         epsilon_power: power,
         level: 0.99,
+        tolerance: 0.05,
+        negligible: 0.005,
+        paths_factor: 1.0,
         limit: functions[0].limit,
         functions,
         distances: Vec::new(),
@@ -378,5 +382,6 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
         clouds: None,
         notes: Vec::new(),
         effort: Effort::default(),
+        machine: Machine::default(),
     }
 }

@@ -167,8 +167,31 @@ pub struct Sheet<'a> {
     pub share_y: bool,
     /// Whether tick labels of x are only at the bottom: all panels of a column have one x axis.
     pub share_x: bool,
-    /// Double column even for one panel in a row.
-    pub wide: bool,
+    /// How wide it is printed.
+    pub width: Width,
+}
+
+/// How wide a sheet is printed; texts keep their size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Width {
+    /// Double column for several panels in a row, single column otherwise.
+    #[default]
+    Natural,
+    /// One column of a journal, [`SINGLE_COLUMN`].
+    Single,
+    /// Two columns, [`DOUBLE_COLUMN`].
+    Double,
+}
+
+impl Width {
+    /// In points.
+    pub fn points(self, columns: usize) -> f64 {
+        match self {
+            Width::Natural if columns > 1 => DOUBLE_COLUMN,
+            Width::Natural | Width::Single => SINGLE_COLUMN,
+            Width::Double => DOUBLE_COLUMN,
+        }
+    }
 }
 
 /// Where a sheet's rows lie.
@@ -179,15 +202,6 @@ struct Grid {
     below: bool,
     /// Height of the sheet.
     height: f64,
-}
-
-/// Double column for several panels in a row or where it is asked for, single column otherwise.
-pub fn sheet_width(columns: usize, wide: bool) -> f64 {
-    if columns > 1 || wide {
-        DOUBLE_COLUMN
-    } else {
-        SINGLE_COLUMN
-    }
 }
 
 impl Panel<'_> {
@@ -211,6 +225,54 @@ impl Panel<'_> {
 }
 
 impl Sheet<'_> {
+    /// The sheet at another width: in a single column fewer panels stand in a row, and fewer ticks are labelled.
+    #[must_use]
+    pub fn at_width(mut self, width: Width) -> Self {
+        if width == Width::Natural {
+            return self;
+        }
+        self.width = width;
+        if width == Width::Single {
+            self.narrow();
+        }
+        self
+    }
+
+    fn narrow(&mut self) {
+        let columns = self.columns.clamp(1, self.panels.len().max(1));
+        let rows = self.heights.len();
+        if columns > 1 && rows > 1 {
+            // Rows of several kinds: what stood below one another stays together.
+            let mut panels: Vec<Option<Panel>> = std::mem::take(&mut self.panels)
+                .into_iter()
+                .map(Some)
+                .collect();
+            let mut heights = Vec::new();
+            for column in 0..columns {
+                for row in 0..panels.len().div_ceil(columns) {
+                    let place = panels.get_mut(row * columns + column);
+                    if let Some(panel) = place.and_then(Option::take) {
+                        self.panels.push(panel);
+                        heights.extend(self.heights.get(row).or(self.heights.last()));
+                    }
+                }
+            }
+            self.heights = heights;
+            self.columns = 1;
+            self.share_x = false;
+        } else if columns > 1 {
+            let several = self.panels.len() > 3 && self.share_x && self.share_y;
+            self.columns = if several { 2 } else { 1 };
+        }
+        let name_room = 0.4 * SINGLE_COLUMN;
+        for panel in &mut self.panels {
+            panel.y.cut_labels(name_room);
+            let names = panel.y.label_room();
+            let frame = SINGLE_COLUMN / self.columns as f64 - names.min(name_room) - 20.0;
+            panel.x.thin_labels(frame);
+        }
+    }
+
     /// Lays the sheet out and draws it; none without panels.
     ///
     /// # Errors
@@ -228,7 +290,7 @@ impl Sheet<'_> {
             return Ok(None);
         }
         let columns = self.columns.clamp(1, self.panels.len());
-        let width = sheet_width(columns, self.wide);
+        let width = self.width.points(columns);
         let (spots, legend_height) = self.legend_spots(width);
         let title = self.title_lines(width);
         let title_height = match title.len() {
@@ -388,7 +450,7 @@ impl Sheet<'_> {
 
     /// How far tick labels of x reach beyond a column's frames, on the left or on the right.
     fn overhang(&self, column: usize, columns: usize, right: bool) -> f64 {
-        let frame = 0.7 * sheet_width(columns, self.wide) / columns as f64;
+        let frame = 0.7 * self.width.points(columns) / columns as f64;
         let own = self.panels.iter().skip(column).step_by(columns);
         let ticks = own.flat_map(|p| p.x.ticks.iter().map(move |t| (p, t)));
         let beyond = ticks.filter_map(|(panel, tick)| {

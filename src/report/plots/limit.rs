@@ -6,7 +6,7 @@ use super::error_ladder::{
     MOST_FUNCTIONS, MOST_PANELS, columns_for, function_entries, height_for, unit, verdict_note,
 };
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sample, Sheet};
+use super::layout::{Entry, Panel, Sample, Sheet, Width};
 use super::text::{self, Label};
 use super::theme::{self, Dash, FAINT, INK, LABEL_SIZE, QUIET, TICK_SIZE};
 use super::{comparison_title, file_names, projected};
@@ -103,7 +103,7 @@ fn sheet<'a>(
         heights: vec![height_for(columns)],
         share_y: false,
         share_x: false,
-        wide: false,
+        width: Width::Natural,
     }
 }
 
@@ -202,7 +202,7 @@ fn limits_sheet<'a>(
         heights: vec![rows.len() as f64 * (6.0 + 6.5 * deepest.max(1.0))],
         share_y: false,
         share_x: false,
-        wide,
+        width: if wide { Width::Double } else { Width::Natural },
         panels: vec![Panel {
             title: Label::default(),
             notes: Vec::new(),

@@ -4,6 +4,7 @@ pub mod animation;
 pub mod axes;
 pub mod canvas;
 pub mod clouds;
+mod compact;
 mod contours;
 pub mod distances;
 pub mod distribution;
@@ -11,15 +12,17 @@ pub mod error_ladder;
 pub mod exact_ladder;
 pub mod export;
 #[cfg(test)]
-mod fixture;
+pub(in crate::report) mod fixture;
 pub mod fonts;
 pub mod frame;
 pub mod layout;
 pub mod limit;
+pub mod order;
 pub mod paths;
+pub mod qq;
 pub mod quantiles;
 #[cfg(test)]
-pub(super) mod slow_fixture;
+pub(in crate::report) mod slow_fixture;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -32,7 +35,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::report::result::{Cell, Comparison, ProcessSummary, Regime, ScenarioResult};
-use layout::Sheet;
+use layout::{Sheet, Width};
 use text::Label;
 
 /// Why a figure could not be drawn or written.
@@ -108,26 +111,51 @@ pub struct Figure {
     pub svg: String,
 }
 
-/// A figure on disk: `<name>.svg`, `<name>.png`, `<name>.pdf`.
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Vector graphics for the web.
+    Svg,
+    /// Pixels, 300 dpi.
+    Png,
+    /// Vector graphics for papers.
+    Pdf,
+    /// The animation of the clouds.
+    Gif,
+}
+
+/// How the figures of a result are drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrawnFigure {
-    /// File name without extension.
-    pub name: String,
-    /// One sentence.
-    pub caption: String,
+pub struct Drawing {
+    /// Files that are written.
+    pub formats: Vec<Format>,
+    /// How wide.
+    pub width: Width,
+}
+
+impl Default for Drawing {
+    /// All formats; wide figures for several panels in a row.
+    fn default() -> Self {
+        Self {
+            formats: vec![Format::Svg, Format::Png, Format::Pdf, Format::Gif],
+            width: Width::Natural,
+        }
+    }
 }
 
 /// All figures of a result as SVG, in the order of the report; figures without data are left out.
 ///
 /// # Errors
 /// [`FigureError::Draw`] when the canvas fails.
-pub fn figures(result: &ScenarioResult) -> Result<Vec<Figure>, FigureError> {
-    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 8] = [
+pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
+    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 10] = [
         error_ladder::sheets,
         limit::sheets,
         distances::sheets,
         exact_ladder::sheets,
+        order::sheets,
         distribution::sheets,
+        qq::sheets,
         quantiles::sheets,
         paths::sheets,
         clouds::sheets,
@@ -135,13 +163,13 @@ pub fn figures(result: &ScenarioResult) -> Result<Vec<Figure>, FigureError> {
     let drawn: Vec<Result<Option<Figure>, FigureError>> = families
         .par_iter()
         .flat_map(|family| family(result))
-        .map(Sheet::draw)
+        .map(|sheet| sheet.at_width(width).draw())
         .collect();
     drawn.into_iter().filter_map(Result::transpose).collect()
 }
 
-/// Draws all figures of a result and writes each as SVG, PNG (300 dpi) and PDF into `directory`, which is made if missing;
-/// clouds also as the animation `cloud.gif`.
+/// Draws all figures of a result and writes each into `directory`, which is made if missing, as `<name>.svg`, `<name>.png` and
+/// `<name>.pdf`; clouds also as the animation `cloud.gif`. Returns the figures.
 ///
 /// The same result gives the same bytes.
 ///
@@ -150,38 +178,47 @@ pub fn figures(result: &ScenarioResult) -> Result<Vec<Figure>, FigureError> {
 pub fn draw_all(
     result: &ScenarioResult,
     directory: &Path,
-) -> Result<Vec<DrawnFigure>, FigureError> {
+    drawing: &Drawing,
+) -> Result<Vec<Figure>, FigureError> {
     fs::create_dir_all(directory).map_err(|source| FigureError::Write {
         path: directory.to_owned(),
         source,
     })?;
-    let (figures, animation) = rayon::join(|| figures(result), || animation::gif(result));
+    let wants = |format: Format| drawing.formats.contains(&format);
+    let write = |name: &str, extension: &str, bytes: &[u8]| {
+        let path = directory.join(format!("{name}.{extension}"));
+        fs::write(&path, bytes).map_err(|source| FigureError::Write { path, source })
+    };
+    let animated = || match wants(Format::Gif) {
+        true => animation::gif(result),
+        false => Ok(None),
+    };
+    let (figures, animation) = rayon::join(|| figures(result, drawing.width), animated);
     let (figures, animation) = (figures?, animation?);
     if let Some(bytes) = animation {
-        let path = directory.join("cloud.gif");
-        fs::write(&path, bytes).map_err(|source| FigureError::Write { path, source })?;
+        write("cloud", "gif", &bytes)?;
     }
     figures.par_iter().try_for_each(|figure| {
-        let write = |extension: &str, bytes: &[u8]| {
-            let path = directory.join(format!("{}.{extension}", figure.name));
-            fs::write(&path, bytes).map_err(|source| FigureError::Write { path, source })
-        };
+        let name = &figure.name;
+        if wants(Format::Svg) {
+            write(name, "svg", figure.svg.as_bytes())?;
+        }
+        if !wants(Format::Png) && !wants(Format::Pdf) {
+            return Ok(());
+        }
         let parsed = export::Parsed::new(&figure.svg)?;
-        let (png, pdf) = rayon::join(
-            || parsed.png().and_then(|bytes| write("png", &bytes)),
-            || {
-                parsed
-                    .pdf(&figure.caption)
-                    .and_then(|bytes| write("pdf", &bytes))
-            },
-        );
+        let png = || match wants(Format::Png) {
+            true => write(name, "png", &parsed.png()?),
+            false => Ok(()),
+        };
+        let pdf = || match wants(Format::Pdf) {
+            true => write(name, "pdf", &parsed.pdf(&figure.caption)?),
+            false => Ok(()),
+        };
+        let (png, pdf) = rayon::join(png, pdf);
         png.and(pdf)
-            .and_then(|()| write("svg", figure.svg.as_bytes()))
     })?;
-    Ok(figures
-        .into_iter()
-        .map(|Figure { name, caption, .. }| DrawnFigure { name, caption })
-        .collect())
+    Ok(figures)
 }
 
 /// The name of a process, or its number.

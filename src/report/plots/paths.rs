@@ -4,7 +4,7 @@ use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::contours;
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sample, Sheet};
+use super::layout::{Entry, Panel, Sample, Sheet, Width};
 use super::text::{self, Label};
 use super::theme::{self, FAINT, INK, Look, Marker, Rgb};
 use super::{clock, clouds, process_name, quantiles, time_label};
@@ -304,7 +304,7 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
         heights,
         share_y: columns > 1,
         share_x: false,
-        wide: false,
+        width: Width::Natural,
     })
 }
 

@@ -3,7 +3,7 @@
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
 use super::frame::Frame;
-use super::layout::{Entry, Panel, Sample, Sheet};
+use super::layout::{Entry, Panel, Sample, Sheet, Width};
 use super::text::{self, Label};
 use super::theme::{self, Dash, Look, QUIET};
 use super::{clock, function_name, monitored_sheets, process_name, projected, time_label};
@@ -213,7 +213,7 @@ fn sheet<'a>(
         heights: vec![if columns > 2 { 112.0 } else { 128.0 }],
         share_y: columns > 1,
         share_x: true,
-        wide: false,
+        width: Width::Natural,
     }
 }
 

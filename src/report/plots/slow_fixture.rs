@@ -125,6 +125,7 @@ fn summary(kind: Kind, eta: f64, times: &[f64]) -> ProcessSummary {
             width,
             counts: counts.collect(),
             gaussian: Some(law(kind, eta, time)).filter(|_| kind.bias > 0.0),
+            density: vec![],
         }
     };
     let mean = |h: usize| EstimateSeries {
@@ -349,6 +350,9 @@ pub fn hyperbola() -> ScenarioResult {
             guaranteed_order: 0.0,
             epsilon_power: 0.5,
             level: LEVEL,
+            tolerance: 0.05,
+            negligible: 0.005,
+            paths_factor: 1.0,
             limit: functions[0].limit,
             functions,
             distances: distances(gap, bias, right < 4, &etas, &mut normal),
@@ -416,5 +420,6 @@ pub fn hyperbola() -> ScenarioResult {
         clouds: Some(clouds),
         notes: Vec::new(),
         effort: Effort::default(),
+        machine: Machine::default(),
     }
 }

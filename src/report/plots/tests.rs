@@ -15,7 +15,7 @@ fn gallery() {
     let folder = std::env::temp_dir().join("slowsde-gallery");
     for (name, result) in cases() {
         let start = Instant::now();
-        let drawn = draw_all(&result, &folder.join(name)).expect("figures");
+        let drawn = draw_all(&result, &folder.join(name), &Drawing::default()).expect("figures");
         let drawing = Instant::now();
         let animation = animation::gif(&result).expect("an animation");
         let animation = animation.unwrap_or_default();
@@ -32,7 +32,7 @@ fn gallery() {
             drawn.len(),
             start.elapsed().as_secs_f64()
         );
-        for figure in figures(&result).expect("figures") {
+        for figure in figures(&result, Width::Natural).expect("figures") {
             let grey = export::Parsed::new(&in_grey(&figure.svg)).and_then(|p| p.png());
             let path = folder.join(name).join(format!("{}-grey.png", figure.name));
             fs::write(path, grey.expect("a grey image")).expect("a file");
@@ -265,7 +265,8 @@ fn eight_processes(base: &ScenarioResult) -> ScenarioResult {
 #[test]
 fn every_family_is_drawn_in_three_formats() {
     let folder = tempfile::tempdir().expect("a folder");
-    let drawn = draw_all(&ornstein_uhlenbeck(), folder.path()).expect("figures");
+    let drawn =
+        draw_all(&ornstein_uhlenbeck(), folder.path(), &Drawing::default()).expect("figures");
     let names: Vec<&str> = drawn.iter().map(|d| d.name.as_str()).collect();
     assert_eq!(
         names,
@@ -276,6 +277,7 @@ fn every_family_is_drawn_in_three_formats() {
             "exact_ladder",
             "distribution",
             "distribution_coarse",
+            "qq",
             "quantiles",
             "quantiles_coarse",
             "paths"
@@ -298,7 +300,7 @@ fn every_family_is_drawn_in_three_formats() {
 fn the_slow_regime_has_its_own_figures_and_clock() {
     let folder = tempfile::tempdir().expect("a folder");
     let result = hyperbola();
-    let drawn = draw_all(&result, folder.path()).expect("figures");
+    let drawn = draw_all(&result, folder.path(), &Drawing::default()).expect("figures");
     let names: Vec<&str> = drawn.iter().map(|d| d.name.as_str()).collect();
     assert_eq!(
         names,
@@ -309,6 +311,7 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
             "distances",
             "distribution",
             "distribution_coarse",
+            "qq",
             "quantiles",
             "quantiles_coarse",
             "paths",
@@ -317,7 +320,7 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
     );
     let file = fs::read(folder.path().join("cloud.gif")).expect("an animation");
     assert!(file.starts_with(b"GIF89a"));
-    let all = figures(&result).expect("figures");
+    let all = figures(&result, Width::Natural).expect("figures");
     for figure in &all {
         let text = figure.caption.clone() + &figure.svg;
         assert!(figure.caption.ends_with('.'), "{}", figure.caption);
@@ -337,7 +340,7 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
 
 #[test]
 fn a_process_without_noise_is_a_line() {
-    let drawn = figures(&flow()).expect("figures");
+    let drawn = figures(&flow(), Width::Natural).expect("figures");
     let of = |name: &str| drawn.iter().find(|f| f.name == name).expect("a figure");
     let distribution = of("distribution");
     assert!(distribution.svg.contains("slow flow (4)"));
@@ -355,7 +358,7 @@ fn long_names_leave_room_for_limits_and_verdicts() {
     let mut result = hyperbola();
     result.scenario.title = "A title that does not fit into a line of a single column".to_owned();
     result.processes[2].label = "slow SDE by nearest point (4)".to_owned();
-    let drawn = figures(&result).expect("figures");
+    let drawn = figures(&result, Width::Natural).expect("figures");
     let of = |name: &str| drawn.iter().find(|f| f.name == name).expect("a figure");
     assert!(!of("limits").svg.contains('…'));
     for name in ["error_ladder", "limit"] {
@@ -374,7 +377,7 @@ fn without_clouds_there_is_no_animation() {
     result.comparisons.clear();
     result.sample_paths = None;
     assert!(
-        draw_all(&result, folder.path())
+        draw_all(&result, folder.path(), &Drawing::default())
             .expect("no figures")
             .is_empty()
     );
@@ -384,7 +387,7 @@ fn without_clouds_there_is_no_animation() {
 #[test]
 fn many_distances_are_spread_over_figures() {
     let result = many_distances();
-    let drawn = figures(&result).expect("figures");
+    let drawn = figures(&result, Width::Natural).expect("figures");
     let distances: Vec<&Figure> = drawn
         .iter()
         .filter(|f| f.name.starts_with("distances"))
@@ -404,8 +407,8 @@ fn the_same_result_gives_the_same_bytes() {
         tempfile::tempdir().expect("a folder"),
     ];
     for folder in &folders {
-        draw_all(&ornstein_uhlenbeck(), folder.path()).expect("figures");
-        draw_all(&hyperbola(), folder.path()).expect("figures");
+        draw_all(&ornstein_uhlenbeck(), folder.path(), &Drawing::default()).expect("figures");
+        draw_all(&hyperbola(), folder.path(), &Drawing::default()).expect("figures");
     }
     for entry in fs::read_dir(folders[0].path()).expect("a listing") {
         let name = entry.expect("an entry").file_name();
@@ -417,7 +420,7 @@ fn the_same_result_gives_the_same_bytes() {
 #[test]
 fn broken_results_are_drawn_as_far_as_they_can_be() {
     cases().into_par_iter().for_each(|(name, result)| {
-        for figure in figures(&result).expect(name) {
+        for figure in figures(&result, Width::Natural).expect(name) {
             let parsed = export::Parsed::new(&figure.svg).expect(name);
             assert!(
                 !figure.svg.contains("NaN") && !figure.svg.contains("inf"),
@@ -437,7 +440,11 @@ fn a_result_without_data_has_no_figures() {
     result.cells.clear();
     result.comparisons.clear();
     result.sample_paths = None;
-    assert!(figures(&result).expect("no figures").is_empty());
+    assert!(
+        figures(&result, Width::Natural)
+            .expect("no figures")
+            .is_empty()
+    );
 }
 
 #[test]
@@ -448,7 +455,7 @@ fn indices_out_of_range_are_survived() {
     for comparison in &mut result.comparisons {
         comparison.left = 77;
     }
-    assert!(figures(&result).expect("figures").len() > 3);
+    assert!(figures(&result, Width::Natural).expect("figures").len() > 3);
 }
 
 #[test]

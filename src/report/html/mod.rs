@@ -1,0 +1,458 @@
+//! `report.html`: everything that a run found on one page that needs no other file and no network.
+//!
+//! A [`Section`] is made of one result and its figures; the page puts sections behind an overview of all verdicts. Texts are escaped
+//! by the template engine; only the figures, whose labels the canvas escapes, are put in as they are.
+
+use super::advice::duration;
+use super::plots::Figure;
+use super::plots::text::percent as coverage;
+use super::result::{Regime, ScenarioResult, Verdict};
+use super::summary::{Row, ScenarioRow};
+use super::terminal;
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt::Write;
+
+/// The page could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ReportError(#[from] askama::Error);
+
+/// One scenario on the page.
+#[derive(Clone, Debug)]
+pub struct Section {
+    anchor: String,
+    row: ScenarioRow,
+    profile: String,
+    html: String,
+}
+
+/// The faces of the figures: DejaVu Sans with the letters and signs that labels use.
+const FACES: [(&str, &str, &[u8]); 3] = [
+    ("normal", "400", include_bytes!("fonts/DejaVuSans.woff2")),
+    (
+        "italic",
+        "400",
+        include_bytes!("fonts/DejaVuSans-Oblique.woff2"),
+    ),
+    (
+        "normal",
+        "700",
+        include_bytes!("fonts/DejaVuSans-Bold.woff2"),
+    ),
+];
+
+/// Backend pixels of a figure per point, and CSS pixels on the page.
+const FINE: f64 = 8.0;
+const ON_PAGE: f64 = 1.8;
+/// Figures wider than this many points are scrolled on a phone rather than shrunk.
+const WIDE: f64 = 300.0;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    fonts: Vec<Face>,
+    version: &'static str,
+    scenarios: String,
+    verdicts: usize,
+    counts: Vec<(&'static str, usize)>,
+    unexpected: usize,
+    open: usize,
+    smoke: bool,
+    time: String,
+    steps: String,
+    interrupted: String,
+    sections: Vec<Overview<'a>>,
+}
+
+struct Face {
+    style: &'static str,
+    weight: &'static str,
+    data: String,
+}
+
+struct Overview<'a> {
+    anchor: &'a str,
+    name: &'a str,
+    claim: &'a str,
+    rows: Vec<Line>,
+    html: &'a str,
+}
+
+/// One comparison in a table.
+struct Line {
+    comparison: String,
+    verdict: &'static str,
+    mark: &'static str,
+    expected: &'static str,
+    as_expected: bool,
+    control: bool,
+    limit: String,
+    bound: String,
+    tolerance: String,
+    slopes: String,
+    order: String,
+    reason: String,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "scenario.html")]
+struct Scenario<'a> {
+    anchor: &'a str,
+    name: &'a str,
+    title: &'a str,
+    claim: &'a str,
+    about: &'a str,
+    controls: usize,
+    comparisons: usize,
+    refutation: String,
+    rows: Vec<Line>,
+    groups: Vec<Group>,
+    notes: &'a [String],
+    facts: Vec<(&'static str, String)>,
+    settings: &'a str,
+}
+
+struct Group {
+    title: &'static str,
+    reading: &'static str,
+    figures: Vec<Shown>,
+}
+
+struct Shown {
+    id: String,
+    caption: String,
+    svg: String,
+    wide: bool,
+}
+
+/// The part of a page that shows one result with its figures.
+///
+/// # Errors
+/// [`ReportError`] when the template fails.
+pub fn section(result: &ScenarioResult, figures: &[Figure]) -> Result<Section, ReportError> {
+    let info = &result.scenario;
+    let row = ScenarioRow::new(result);
+    let anchor = anchor(&info.name);
+    let controls = result.comparisons.iter();
+    let controls = controls.filter(|c| c.expected == Verdict::Refuted).count();
+    let html = Scenario {
+        anchor: &anchor,
+        name: &info.name,
+        title: &info.title,
+        claim: &info.claim,
+        about: &info.about,
+        controls,
+        comparisons: result.comparisons.len(),
+        refutation: refutation(result),
+        rows: row.verdicts.iter().map(line).collect(),
+        groups: groups(&anchor, figures),
+        notes: &result.notes,
+        facts: facts(result),
+        settings: &info.settings,
+    }
+    .render()?;
+    Ok(Section {
+        profile: info.profile.clone(),
+        anchor,
+        row,
+        html,
+    })
+}
+
+/// The page of some sections; `interrupted` names the scenarios of the run that did not finish.
+///
+/// # Errors
+/// [`ReportError`] when the template fails.
+pub fn page(sections: &[Section], interrupted: &[String]) -> Result<String, ReportError> {
+    let rows = || sections.iter().flat_map(|s| &s.row.verdicts);
+    let count = |verdict: Verdict| rows().filter(|r| r.verdict == verdict).count();
+    let kinds = [Verdict::Consistent, Verdict::Refuted, Verdict::Inconclusive];
+    let smoke = sections.iter().any(|s| s.profile == "smoke");
+    let acceptable = |s: &Section| {
+        let profile = s.profile.clone();
+        move |r: &&Row| r.acceptable(&profile)
+    };
+    let unexpected = rows().filter(|r| !r.as_expected).count();
+    let fine: usize = sections
+        .iter()
+        .map(|s| s.row.verdicts.iter().filter(acceptable(s)).count())
+        .sum();
+    let bad = rows().count() - fine;
+    let seconds: f64 = sections.iter().map(|s| s.row.seconds).sum();
+    let steps: u64 = sections.iter().map(|s| s.row.path_steps).sum();
+    let overview = sections.iter().map(|s| Overview {
+        anchor: &s.anchor,
+        name: &s.row.name,
+        claim: &s.row.claim,
+        rows: s.row.verdicts.iter().map(line).collect(),
+        html: &s.html,
+    });
+    let page = Page {
+        fonts: FACES
+            .iter()
+            .map(|(style, weight, bytes)| Face {
+                style,
+                weight,
+                data: STANDARD.encode(bytes),
+            })
+            .collect(),
+        version: env!("CARGO_PKG_VERSION"),
+        scenarios: count_of(sections.len(), "scenario"),
+        verdicts: rows().count(),
+        counts: kinds.map(|v| (terminal::name(v), count(v))).to_vec(),
+        unexpected: bad,
+        open: unexpected - bad.min(unexpected),
+        smoke,
+        time: duration(seconds),
+        steps: short(steps as f64),
+        interrupted: interrupted.join(", "),
+        sections: overview.collect(),
+    };
+    Ok(page.render()?)
+}
+
+fn count_of(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A name as the target of a link: names of scenarios are file names and may hold anything.
+fn anchor(name: &str) -> String {
+    let mut out = "s-".to_owned();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => out.push(char::from(byte)),
+            other => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "-{other:02x}");
+            }
+        }
+    }
+    out
+}
+
+fn line(row: &Row) -> Line {
+    let limit = &row.limit;
+    let (low, high) = (limit.lower, limit.upper);
+    let nearest = match low <= 0.0 && high >= 0.0 {
+        true => 0.0,
+        false => low.abs().min(high.abs()),
+    };
+    let bound = match row.verdict {
+        _ if terminal::no_limit(limit) => "–".to_owned(),
+        Verdict::Refuted => format!("≥ {} %", terminal::percent(nearest)),
+        _ => format!("≤ {} %", terminal::percent(low.abs().max(high.abs()))),
+    };
+    let limit = terminal::limit(row);
+    Line {
+        comparison: row.comparison.clone(),
+        verdict: terminal::name(row.verdict),
+        mark: match row.verdict {
+            Verdict::Consistent => "✓",
+            Verdict::Refuted => "✗",
+            Verdict::Inconclusive => "?",
+        },
+        expected: terminal::name(row.expected),
+        as_expected: row.as_expected,
+        control: row.expected == Verdict::Refuted,
+        limit: match limit.as_str() {
+            "–" => limit,
+            _ => format!("{limit} %"),
+        },
+        bound,
+        tolerance: format!("{} %", terminal::percent(row.tolerance)),
+        slopes: terminal::slopes(row),
+        order: terminal::order(row),
+        reason: row.reason.clone(),
+        next: row.next.clone().unwrap_or_default(),
+    }
+}
+
+/// What would have refuted the claim.
+fn refutation(result: &ScenarioResult) -> String {
+    let Some(first) = result.comparisons.first() else {
+        return String::new();
+    };
+    format!(
+        "A limit as η → 0 whose simultaneous {} % interval keeps away from 0, by more than {} % of its function’s natural scale, and \
+         still does without the largest and without the two largest η.",
+        coverage(first.level),
+        terminal::percent(first.negligible)
+    )
+}
+
+fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
+    type Kind = (&'static str, &'static str, &'static [&'static str]);
+    const KINDS: [Kind; 4] = [
+        (
+            "Errors and their limits",
+            "Every error is in units of its function’s natural scale. What counts is where the curves end as η → 0: an interval that \
+             holds 0 and lies within the tolerance is consistent with the claim. Hollow markers and arrows are upper bounds: the \
+             interval reaches 0.",
+            &[
+                "error_ladder",
+                "limit",
+                "distances",
+                "exact_ladder",
+                "order",
+            ],
+        ),
+        (
+            "Laws at chosen times",
+            "One panel a time. Processes that agree lie on one another; the coarse figures show the largest η, where they differ most. \
+             In a quantile–quantile figure equal laws lie on the diagonal.",
+            &["distribution", "qq"],
+        ),
+        (
+            "Quantiles against time",
+            "The second process is filled, the first is drawn as lines over it.",
+            &["quantiles"],
+        ),
+        (
+            "Paths",
+            "A few paths of the ensemble, every process on the same noise: not evidence, but a look at what runs.",
+            &["paths", "cloud"],
+        ),
+    ];
+    let of = |prefixes: &[&str]| -> Vec<Shown> {
+        figures
+            .iter()
+            .filter(|f| {
+                let family = KINDS.iter().flat_map(|k| k.2);
+                let own = family
+                    .filter(|p| f.name.starts_with(**p))
+                    .max_by_key(|p| p.len());
+                own.is_some_and(|p| prefixes.contains(p))
+            })
+            .map(|f| shown(anchor, f))
+            .collect()
+    };
+    KINDS
+        .iter()
+        .map(|(title, reading, prefixes)| Group {
+            title,
+            reading,
+            figures: of(prefixes),
+        })
+        .filter(|g| !g.figures.is_empty())
+        .collect()
+}
+
+/// A figure for the middle of a page: without a size and a namespace of its own, named by its caption.
+fn shown(anchor: &str, figure: &Figure) -> Shown {
+    let id = format!("{anchor}--{}", figure.name);
+    let (root, rest) = figure.svg.split_once(">\n").unwrap_or(("", &figure.svg));
+    let attribute = |name: &str| {
+        let (_, value) = root.split_once(&format!(" {name}=\""))?;
+        Some(value.split_once('"')?.0)
+    };
+    let view = attribute("viewBox").unwrap_or("0 0 1 1");
+    let points = view.split(' ').nth(2).and_then(|w| w.parse::<f64>().ok());
+    let points = points.unwrap_or(0.0) / FINE;
+    // The caption stands below; as a title it would hang at the pointer all the time.
+    let drawing = match rest.strip_prefix("<title>") {
+        Some(titled) => titled.split_once("</title>\n").map_or("", |(_, d)| d),
+        None => rest,
+    };
+    Shown {
+        svg: format!(
+            "<svg viewBox=\"{view}\" style=\"--w:{:.0}px\" stroke-linejoin=\"round\" role=\"img\" aria-labelledby=\"{id}\">\n{drawing}",
+            ON_PAGE * points
+        ),
+        caption: figure.caption.clone(),
+        wide: points > WIDE,
+        id,
+    }
+}
+
+/// Numbers of the run.
+fn facts(result: &ScenarioResult) -> Vec<(&'static str, String)> {
+    let (info, effort, machine) = (&result.scenario, &result.effort, &result.machine);
+    let etas: Vec<f64> = result.cells.iter().map(|c| c.eta).collect();
+    let paths = || result.cells.iter().map(|c| c.paths);
+    let (fewest, most) = (paths().min().unwrap_or(0), paths().max().unwrap_or(0));
+    let steps = result.cells.iter().map(|c| c.steps).max().unwrap_or(0);
+    let mut facts = vec![
+        (
+            "Regime",
+            match info.regime {
+                Regime::Fast => format!("fast time t = kη up to T = {}", info.horizon),
+                Regime::Slow => format!("slow time t = kη² up to T = {}", info.horizon),
+            },
+        ),
+        ("Dimension", info.dimension.to_string()),
+    ];
+    if let (Some(first), Some(last)) = (etas.first(), etas.last()) {
+        facts.push((
+            "Learning rates η",
+            format!(
+                "{} from {} down to {} ({} steps)",
+                etas.len(),
+                number(*first),
+                number(*last),
+                short(steps as f64)
+            ),
+        ));
+    }
+    let rounds = count_of(effort.rounds as usize, "round");
+    facts.extend([
+        (
+            "Paths at each η",
+            match fewest == most {
+                true => format!("{} in {rounds}", grouped(most)),
+                false => format!("{} to {} in {rounds}", grouped(fewest), grouped(most)),
+            },
+        ),
+        ("Path-steps", short(effort.path_steps as f64)),
+        ("Run time", duration(effort.seconds)),
+        (
+            "Machine",
+            format!(
+                "{} {}, {}, {}",
+                machine.system,
+                machine.architecture,
+                count_of(machine.processors, "processor"),
+                count_of(effort.threads, "thread")
+            ),
+        ),
+        ("Profile", info.profile.clone()),
+        ("Seed", info.seed.to_string()),
+        ("Version", format!("slowsde {}", result.version)),
+        ("Files", format!("{}/", info.name)),
+    ]);
+    facts
+}
+
+/// Four significant digits.
+fn number(x: f64) -> String {
+    let shown = format!("{x:.3e}").parse::<f64>().unwrap_or(x);
+    format!("{shown}")
+}
+
+/// `12 345`, with narrow no-break spaces.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 && digits.len() > 4 {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `3.2 billion`, `14.1 million`, or the number.
+fn short(x: f64) -> String {
+    match x {
+        x if x >= 9.995e9 => format!("{:.0} billion", x / 1e9),
+        x if x >= 9.995e8 => format!("{:.1} billion", x / 1e9),
+        x if x >= 1e6 => format!("{:.1} million", x / 1e6),
+        x => grouped(x as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests;
