@@ -302,14 +302,260 @@ fn data_that_cannot_be_used() {
     let missing = desk.refusal(&["run", "data.toml"]);
     assert!(
         missing.starts_with(
-            "error: data.toml:3:12: `landscape.regression`: data.csv: cannot be read: "
+            "error: data.toml:5:1: `landscape.regression.file`: data.csv: cannot be read: "
         ),
         "{missing}"
     );
     desk.file("data.csv", "x,y\n1,2\n3,oops\n");
-    assert_snapshot!(desk.refusal(&["run", "data.toml"]), @"error: data.toml:3:12: `landscape.regression`: data.csv: row 3, column `y`: `oops` is not a number");
+    assert_snapshot!(desk.refusal(&["run", "data.toml"]), @"error: data.toml:5:1: `landscape.regression.file`: data.csv: row 3, column `y`: `oops` is not a number");
     desk.file("data.csv", "x,y\n1,2\n3,4\n5,5\n");
     desk.command(&["check", "data.toml"]).assert().success();
+}
+
+/// A scenario with a loss, a noise factor and a test function of its own.
+const OWN: &str = r#"title = "A loss of one's own"
+claim = "Theorem 4.5"
+
+[landscape.expression]
+parameters = ["x", "w[1..2]"]
+constants = { c = 1.0 }
+loss = "0.5*(x*w[1] - c)^2 + w[2]^2"
+
+[noise.gaussian]
+factor = { expression = [["0.5"], ["0.1*x"], ["w[2]"]] }
+
+[start]
+x0 = { at = [1.0, 0.5, 0.0] }
+
+[run]
+horizon = 1.0
+functions = ["x", "norm2(w)"]
+
+[[compare]]
+left = "sgdm"
+right = "sgd"
+expect = "consistent"
+"#;
+
+/// The line of its loss.
+const LOSS: &str = r#"loss = "0.5*(x*w[1] - c)^2 + w[2]^2""#;
+
+impl Desk {
+    /// The message for `OWN` with texts replaced, beside two data files of which one has a bad cell.
+    fn mistake_of_own(&self, changes: &[(&str, &str)]) -> String {
+        self.file("data.csv", "s,y\n1,2\n3,oops\n");
+        self.file("good.csv", "s,y,mean radius\n1,2,1\n3,4,1\n");
+        let mut text = OWN.to_string();
+        for (old, new) in changes {
+            assert_eq!(text.matches(old).count(), 1, "{old}");
+            text = text.replace(old, new);
+        }
+        self.file("bad.toml", &text);
+        self.refusal(&["check", "bad.toml"])
+    }
+}
+
+/// What is not an expression, or names nothing: the place in the file, with carets, and what is allowed.
+#[test]
+fn mistakes_of_spelling() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.mistake_of_own(&[("2 + w[2]^2", "2 + w[2]^2)")]), @r#"
+    error: bad.toml:7:36: `landscape.expression.loss`: this `)` closes nothing
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + w[2]^2)"
+      |                                    ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("x*w[1]", "2x*w[1]")]), @r#"
+    error: bad.toml:7:15: `landscape.expression.loss`: expected an operator (+ - * / ^) or `)`
+      |
+    7 | loss = "0.5*(2x*w[1] - c)^2 + w[2]^2"
+      |               ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("- c)^2", "- c^2")]), @r#"
+    error: bad.toml:7:13: `landscape.expression.loss`: this bracket is not closed; `)` is missing
+      |
+    7 | loss = "0.5*(x*w[1] - c^2 + w[2]^2"
+      |             ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "loss = \"\"\"\n0.5*(x*w[1] - c)^2\n  + w[2]^2 + q\"\"\"")]), @r#"
+    error: bad.toml:9:14: `landscape.expression.loss`: unknown name `q`. Names here: x, w[1..2], c, e, pi
+      |
+    9 |   + w[2]^2 + q"""
+      |              ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "− w[2]²")]), @r#"
+    error: bad.toml:7:28: `landscape.expression.loss`: unexpected `−`; did you mean `-`?
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 − w[2]²"
+      |                            ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ tagret")]), @r#"
+    error: bad.toml:7:30: `landscape.expression.loss`: unknown name `tagret`. Names here: x, w[1..2], c, e, pi
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + tagret"
+      |                              ^^^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("{ c = 1.0 }", "{ target = 1.0 }"), ("- c)", "- tarket)")]), @r#"
+    error: bad.toml:7:23: `landscape.expression.loss`: unknown name `tarket`; did you mean `target`? Names here: x, w[1..2], e, pi, target
+      |
+    7 | loss = "0.5*(x*w[1] - tarket)^2 + w[2]^2"
+      |                       ^^^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ tahn(w[2])")]), @r#"
+    error: bad.toml:7:30: `landscape.expression.loss`: unknown function `tahn`; did you mean `tanh`? Functions: exp, log, sqrt, sin, cos, tanh, sigmoid, softplus, sum, dot, norm2
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + tahn(w[2])"
+      |                              ^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ abs(w[2])")]), @r#"
+    error: bad.toml:7:30: `landscape.expression.loss`: `abs` is not smooth, and the theorems need derivatives; write `sqrt(x^2 + c^2)` with a small c
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + abs(w[2])"
+      |                              ^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ w[3]^2")]), @r#"
+    error: bad.toml:7:30: `landscape.expression.loss`: `w` has 2 entries, w[1] to w[2]
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + w[3]^2"
+      |                              ^^^^
+    "#);
+}
+
+/// Vectors where a number must be, and numbers that are none.
+#[test]
+fn expressions_that_are_no_numbers() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ w")]), @r#"
+    error: bad.toml:7:9: `landscape.expression.loss`: is a vector of length 2, but must be a number; `sum`, `dot` and `norm2` make numbers of vectors
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + w"
+      |         ^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ dot(w, w[1..1])")]), @r#"
+    error: bad.toml:7:30: `landscape.expression.loss`: `dot` of vectors of lengths 2 and 1: both must be equally long
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + dot(w, w[1..1])"
+      |                              ^^^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ x/(c - 1)")]), @r#"
+    error: bad.toml:7:32: `landscape.expression.loss`: division by zero
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + x/(c - 1)"
+      |                                ^^^^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ exp(1e9)")]), @r#"
+    error: bad.toml:7:30: `landscape.expression.loss`: is inf for all parameters: not a finite number
+      |
+    7 | loss = "0.5*(x*w[1] - c)^2 + exp(1e9)"
+      |                              ^^^^^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "loss = 3")]), @"
+    error: bad.toml:7:8: invalid type: integer `3`, expected a text in quotes
+      |
+    7 | loss = 3
+      |        ^
+    ");
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ log(w[2])")]), @"error: bad.toml:13:1: `start.x0`: has loss -inf, but the loss must be finite where the paths start");
+    assert_snapshot!(desk.mistake_of_own(&[("+ w[2]^2", "+ sqrt(w[2])")]), @"error: bad.toml:13:1: `start.x0`: has ∂L/∂x[3] = inf, but the gradient must be finite where the paths start");
+    assert_snapshot!(desk.mistake_of_own(&[("[1.0, 0.5, 0.0]", "[1.0, 0.5]")]), @"error: bad.toml:13:8: `start.x0.at`: has 2 entries, but the landscape has 3 parameters");
+}
+
+/// Parameters, constants and the four forms of a loss.
+#[test]
+fn declarations_that_do_not_fit() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.mistake_of_own(&[("\"w[1..2]\"", "\"w[2]\"")]), @r#"
+    error: bad.toml:5:21: `landscape.expression.parameters[2]`: is not a parameter; allowed: a name such as `x`, or a vector such as `w[1..20]`, counted from 1
+      |
+    5 | parameters = ["x", "w[2]"]
+      |                     ^^^^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("\"w[1..2]\"", "\"x\"")]), @r#"
+    error: bad.toml:5:21: `landscape.expression.parameters[2]`: `x` is declared twice
+      |
+    5 | parameters = ["x", "x"]
+      |                     ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("{ c = 1.0 }", "{ c = nan }")]), @"error: bad.toml:6:15: `landscape.expression.constants.c`: is NaN, but must be a finite number");
+    assert_snapshot!(desk.mistake_of_own(&[("{ c = 1.0 }", "{ exp = 1.0 }")]), @"error: bad.toml:6:15: `landscape.expression.constants.exp`: `exp` is a function; take another name");
+    assert_snapshot!(desk.mistake_of_own(&[("{ c = 1.0 }", "{ c = \"1\" }")]), @r#"
+    error: bad.toml:6:19: invalid type: string "1", expected a number
+      |
+    6 | constants = { c = "1" }
+      |                   ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "loss = \"0.5*(x*w[1] - c)^2 + w[2]^2\"\nresiduals = [\"x\"]")]), @"error: bad.toml:4:12: `landscape.expression`: needs exactly one of `loss`, `residuals`, `sample_loss` and `sample_residual`");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "")]), @"error: bad.toml:4:12: `landscape.expression`: needs exactly one of `loss`, `residuals`, `sample_loss` and `sample_residual`");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "residuals = [\"x - 1\", \"x*z\"]")]), @r#"
+    error: bad.toml:7:26: `landscape.expression.residuals[2]`: unknown name `z`. Names here: x, w[1..2], c, e, pi
+      |
+    7 | residuals = ["x - 1", "x*z"]
+      |                          ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "residuals = []")]), @"error: bad.toml:7:1: `landscape.expression.residuals`: is empty; write at least one residual");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "loss = \"0.5*(x*w[1] - c)^2 + w[2]^2\"\nfile = \"good.csv\"")]), @"error: bad.toml:8:1: `landscape.expression.file`: is for losses over the rows of a file: write `sample_loss` or `sample_residual`");
+    assert_snapshot!(desk.mistake_of_own(&[("[noise.gaussian]\nfactor = { expression = [[\"0.5\"], [\"0.1*x\"], [\"w[2]\"]] }", "[noise.label]\ndeviation = 0.5\nlaw = \"gaussian\"")]), @r#"error: bad.toml:9:8: `noise.label`: needs a landscape that averages squared losses: `regression` with loss = "least_squares", `linear_regression`, `hyperbola`, `diagonal_network`, `matrix_sensing`, `two_layer_network`, or `expression` with `residuals` or `sample_residual`"#);
+}
+
+/// Files, columns, rows and cells, at the key that asks for them.
+#[test]
+fn data_for_expressions() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "sample_loss = \"x*s - w[1]*y\"")]), @"error: bad.toml:7:1: `landscape.expression.sample_loss`: needs `file`, a CSV file with a header, and `columns`, the names in it that the text uses");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "sample_residual = \"x*s - w[1]*y\"\nfile = \"data.csv\"\ncolumns = [\"s\", \"y\"]")]), @"error: bad.toml:8:1: `landscape.expression.file`: data.csv: row 3, column `y`: `oops` is not a number");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "sample_residual = \"x*s - w[1]*z\"\nfile = \"good.csv\"\ncolumns = [\"s\", \"z\"]")]), @"error: bad.toml:9:17: `landscape.expression.columns[2]`: good.csv: no column `z`; did you mean `s`? Columns: s, y, mean radius");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "sample_residual = \"x*s - w[1]*y\"\nfile = \"good.csv\"\ncolumns = [\"s\"]")]), @r#"
+    error: bad.toml:7:31: `landscape.expression.sample_residual`: unknown name `y`. Names here: x, w[1..2], s, c, e, pi
+      |
+    7 | sample_residual = "x*s - w[1]*y"
+      |                               ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "sample_residual = \"x*s - w[1]*y\"\nfile = \"good.csv\"\ncolumns = [\"s\", \"y\", \"x\"]")]), @"error: bad.toml:9:22: `landscape.expression.columns[3]`: `x` is declared twice");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "sample_residual = \"x*s\"\nfile = \"good.csv\"\ncolumns = [\"s\", \"mean radius\"]")]), @"error: bad.toml:9:17: `landscape.expression.columns[2]`: `mean radius` is not a name; a name has letters a–z, digits and _, and does not start with a digit; rename the column in the header of the file");
+    assert_snapshot!(desk.mistake_of_own(&[(LOSS, "sample_residual = \"x*s - w[1]*y\"\nfile = \"good.csv\"\ncolumns = [\"s\", \"y\"]\nrows = 9")]), @"error: bad.toml:10:1: `landscape.expression.rows`: good.csv: `rows` asks for 9, allowed: 1 to 2");
+    let missing = desk.mistake_of_own(&[(
+        LOSS,
+        "sample_residual = \"x*s - w[1]*y\"\nfile = \"none.csv\"\ncolumns = [\"s\", \"y\"]",
+    )]);
+    assert!(
+        missing.starts_with(
+            "error: bad.toml:8:1: `landscape.expression.file`: none.csv: cannot be read: "
+        ),
+        "{missing}"
+    );
+}
+
+/// Noise factors of a wrong shape or with a mistake in an entry; test functions.
+#[test]
+fn factors_and_functions_that_do_not_fit() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.mistake_of_own(&[("[[\"0.5\"], [\"0.1*x\"], [\"w[2]\"]]", "[[\"0.5\"], [\"0.1*x\"]]")]), @"error: bad.toml:10:12: `noise.gaussian.factor.expression`: has 2 rows, but must have 3, one for each parameter, with at least one entry");
+    assert_snapshot!(desk.mistake_of_own(&[("[\"0.1*x\"]", "[\"0.1*x\", \"1\"]")]), @"error: bad.toml:10:35: `noise.gaussian.factor.expression[2]`: has 2 entries, but row 1 has 1");
+    assert_snapshot!(desk.mistake_of_own(&[("\"0.1*x\"", "\"0.1*z\"")]), @r#"
+    error: bad.toml:10:41: `noise.gaussian.factor.expression[2][1]`: unknown name `z`. Names here: x, w[1..2], c, e, pi
+       |
+    10 | factor = { expression = [["0.5"], ["0.1*z"], ["w[2]"]] }
+       |                                         ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("[[\"0.5\"], [\"0.1*x\"], [\"w[2]\"]]", "[]")]), @"error: bad.toml:10:12: `noise.gaussian.factor.expression`: has 0 rows, but must have 3, one for each parameter, with at least one entry");
+    assert_snapshot!(desk.mistake_of_own(&[("\"0.1*x\"", "0.1")]), @r#"
+    error: bad.toml:10:36: invalid type: floating point `0.1`, expected a text in quotes
+       |
+    10 | factor = { expression = [["0.5"], [0.1], ["w[2]"]] }
+       |                                    ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("\"norm2(w)\"", "\"norm2(v)\"")]), @r#"
+    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, recovery
+       |
+    17 | functions = ["x", "norm2(v)"]
+       |                          ^
+    "#);
+    assert_snapshot!(desk.mistake_of_own(&[("\"norm2(w)\"", "\"max(x, w[1])\"")]), @r#"
+    error: bad.toml:17:20: `run.functions[2]`: `max` is not smooth, and the theorems need derivatives; write `softplus(b*(x - y))/b + y` with a large b
+       |
+    17 | functions = ["x", "max(x, w[1])"]
+       |                    ^^^
+    "#);
 }
 
 #[test]
@@ -792,7 +1038,7 @@ fn an_edited_copy_in_the_scenarios_folder_wins() {
     fs::create_dir(desk.path("scenarios")).expect("created");
     desk.file(&format!("scenarios/{name}.toml"), "title = 1");
     assert_snapshot!(desk.refusal(&["check", name]).replace(name, "NAME"), @"
-    error: scenarios/NAME.toml:1:9: invalid type: integer `1`, expected a string
+    error: scenarios/NAME.toml:1:9: invalid type: integer `1`, expected a text in quotes
       |
     1 | title = 1
       |         ^

@@ -1,4 +1,5 @@
-//! Losses written as text: the contract of a landscape, the built-in landscapes as oracles, messages, and random input.
+//! Losses written as text or as closures: the contract of a landscape, the built-in landscapes as oracles, messages, and random
+//! expressions. `tests/fuzz.rs` has random texts.
 
 mod contract;
 
@@ -938,76 +939,6 @@ fn mistakes_in_closures_are_named() {
     }
 }
 
-/// Parts of expressions, in any order.
-const PARTS: &[&str] = &[
-    "x",
-    "y",
-    "w",
-    "w[1]",
-    "w[1..3]",
-    "a",
-    "pi",
-    "e",
-    "0",
-    "1",
-    "1e308",
-    "1e-320",
-    ".5",
-    "2.",
-    "1e",
-    "..",
-    "(",
-    ")",
-    "[",
-    "]",
-    ",",
-    "+",
-    "-",
-    "*",
-    "/",
-    "^",
-    "**",
-    " ",
-    "\n",
-    "exp(",
-    "log(",
-    "sqrt(",
-    "softplus(",
-    "sum(",
-    "dot(",
-    "norm2(",
-    "abs(",
-    "é",
-    "∂",
-    "\u{0}",
-    "^-1",
-    "^1000",
-    "^0.5",
-    "^x",
-];
-
-/// Parts of expressions, in any order.
-fn soup() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(PARTS).prop_map(str::to_owned), 0..30)
-        .prop_map(|parts| parts.concat())
-}
-
-fn survives(text: &str) {
-    let mut scope = scope(&["x", "y", "w[1..3]"]);
-    scope.constant("a", 2.0).expect("a valid constant");
-    match Function::parse(text, &scope) {
-        Ok(function) => {
-            let x = [0.3, -0.7, 1.0, 0.0, 2.0];
-            function.value(&x, |_| 0.0);
-            function.gradient(&x, |_| 0.0, |_, _| ());
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
-    if let Err((_, error)) = Scope::new(&[text]) {
-        assert!(!error.to_string().is_empty());
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -1038,16 +969,6 @@ proptest! {
         if let Err(message) = check_contract(&text, &landscape, &points) {
             prop_assert!(false, "{message}");
         }
-    }
-
-    #[test]
-    fn no_text_panics(text in any::<String>()) {
-        survives(&text);
-    }
-
-    #[test]
-    fn no_soup_panics(text in soup()) {
-        survives(&text);
     }
 }
 

@@ -95,7 +95,7 @@ expect = "refuted"
 "#;
 
 /// Old and new parts of the slow scenario.
-const SLOW_ALTERNATIVES: [(&str, &str); 5] = [
+const SLOW_ALTERNATIVES: [(&str, &str); 7] = [
     (
         "[landscape.ellipse]\nsemi_axes = [1.0, 1.4]",
         "[landscape.sphere]\ndimension = 2",
@@ -108,12 +108,20 @@ const SLOW_ALTERNATIVES: [(&str, &str); 5] = [
         "[noise.gaussian]\nfactor = { diagonal = [1.0, 0.7] }",
         "[noise.rademacher]\nfactor = { growing = 0.7 }",
     ),
+    (
+        "[landscape.ellipse]\nsemi_axes = [1.0, 1.4]",
+        "[landscape.expression]\nparameters = [\"u\", \"v\"]\nloss = \"0.5*(2 + sin(u))*(v - 0.1*u^2)^2\"",
+    ),
+    (
+        "[landscape.ellipse]\nsemi_axes = [1.0, 1.4]\n[noise.gaussian]\nfactor = { diagonal = [1.0, 0.7] }",
+        "[landscape.expression]\nparameters = [\"u\", \"v\"]\nresiduals = [\"u*v - 1\"]\n[noise.gaussian]\nfactor = { expression = [[\"0.4\"], [\"0.1*u\"]] }",
+    ),
     ("slow_step = 0.5", "slow_step = 0.01"),
     ("right = \"slow_sde\"", "right = \"closed_form\""),
 ];
 
 /// Old and new parts.
-const ALTERNATIVES: [(&str, &str); 14] = [
+const ALTERNATIVES: [(&str, &str); 20] = [
     ("matrix = [[1.0, 0.3], [0.3, 0.5]]", "spectrum = [2.0, 1.0]"),
     (
         "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]",
@@ -155,10 +163,41 @@ const ALTERNATIVES: [(&str, &str); 14] = [
         "{ step_decay = { initial = 0.5, factor = 0.5, at = [0.5, 1.0] } }",
         "{ table = { times = [0.0, 1.0], values = [0.5, 0.2] } }",
     ),
+    (
+        "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]",
+        "[landscape.expression]\nparameters = [\"x\", \"w[1..1]\"]\nconstants = { c = 0.5 }\nloss = \"0.5*(x*w[1] - 1)^2 + c*tanh(x)/(2 + sin(w[1]))\"",
+    ),
+    (
+        "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]",
+        "[landscape.expression]\nparameters = [\"x\", \"w[1..1]\"]\nconstants = { c = 0.5 }\nresiduals = [\"x*w[1] - 1\", \"exp(c*x) - 2^w[1]\"]",
+    ),
+    (
+        "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]",
+        "[landscape.expression]\nparameters = [\"x\", \"w[1..1]\"]\nconstants = { c = 0.5 }\nsample_loss = \"softplus(x*bmi + w[1]) - c*s5*(x*bmi + w[1])\"\nfile = \"data/diabetes.csv\"\ncolumns = [\"bmi\", \"s5\"]\nstandardize = true\nrows = 20",
+    ),
+    (
+        "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]",
+        "[landscape.expression]\nparameters = [\"x\", \"w[1..1]\"]\nconstants = { c = 0.5 }\nsample_residual = \"x*tanh(w[1]*bmi) - c*s5\"\nfile = \"data/diabetes.csv\"\ncolumns = [\"bmi\", \"s5\"]\nstandardize = true\nrows = 20",
+    ),
+    (
+        "{ diagonal = [1.0, 0.7] }",
+        "{ expression = [[\"0.5*sqrt(1 + x[1]^2)\", \"0\"], [\"0.1\", \"exp(-x[2]^2)\"]] }",
+    ),
+    (
+        "[\"x[1]\", \"x[1]*x[2]\", \"loss\"]",
+        "[\"tanh(x[1])*x[2]\", \"norm2(x)/(1 + x[1]^2)\", \"loss\"]",
+    ),
 ];
 
 /// What takes the place of a number, a word or a few bytes.
-const TOKENS: [&str; 34] = [
+const TOKENS: [&str; 41] = [
+    "\"x^2\"",
+    "\"w[1]/x\"",
+    "\"x*\"",
+    "[\"x\", \"w[1..1]\"]",
+    "[[\"x\"], [\"1\"]]",
+    "^",
+    "(",
     "",
     "0",
     "-1",

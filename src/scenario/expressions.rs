@@ -2,6 +2,7 @@
 
 use super::DataFolder;
 use super::check::{Problem, bad_expression, problem};
+use super::landscapes::data_problem;
 use super::raw::{RawExpression, RawLandscape};
 use crate::expression::{Function, Scope};
 use crate::landscape::{DataOptions, Expression, ExpressionModel, Landscape, SampleLoss};
@@ -149,9 +150,12 @@ fn sampled(
         );
     };
     for (i, column) in columns.iter().enumerate() {
-        scope
-            .column(column)
-            .or_else(|e| problem(format!("{KEY}.columns[{}]", i + 1), e))?;
+        scope.column(column).or_else(|mut e| {
+            if e.contains("is not a name") {
+                e += "; rename the column in the header of the file";
+            }
+            problem(format!("{KEY}.columns[{}]", i + 1), e)
+        })?;
     }
     let Some((target, features)) = columns.split_last() else {
         return problem(
@@ -161,6 +165,11 @@ fn sampled(
     };
     let function =
         Function::parse(text, &scope).or_else(|e| bad_expression(format!("{KEY}.{name}"), e))?;
+    let asked: Vec<(String, &String)> = columns
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (format!("columns[{}]", i + 1), name))
+        .collect();
     let options = DataOptions {
         target: target.clone(),
         features: Some(features.to_vec()),
@@ -172,7 +181,7 @@ fn sampled(
     };
     let data = data
         .read(file, options)
-        .or_else(|e| problem(KEY, e.to_string()))?;
+        .or_else(|e| data_problem(KEY, &asked, e))?;
     let (n, q) = (data.targets.len(), columns.len());
     let rows = DMatrix::from_fn(n, q, |i, k| {
         if k + 1 == q {

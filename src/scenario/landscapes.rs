@@ -20,6 +20,37 @@ fn too_large<T>(key: &str) -> Result<T, Problem> {
     )
 }
 
+/// A mistake of a data file, at the key that it belongs to: a column by its name, the number of rows, or the file. `columns` are the
+/// keys below `table` with the columns that they ask for.
+pub(super) fn data_problem<T>(
+    table: &str,
+    columns: &[(String, &String)],
+    error: DataError,
+) -> Result<T, Problem> {
+    let key = match &error {
+        DataError::NoSuchColumn { column, .. }
+        | DataError::RepeatedFeature { column, .. }
+        | DataError::ConstantColumn { column, .. }
+        | DataError::NotBinary { column, .. } => {
+            let asked = columns.iter().rfind(|(_, name)| *name == column);
+            asked.map(|(key, _)| format!("{table}.{key}"))
+        }
+        DataError::Rows { .. } => Some(format!("{table}.rows")),
+        DataError::NoFeatures { .. } | DataError::Landscape { .. } => None,
+        _ => Some(format!("{table}.file")),
+    };
+    problem(key.unwrap_or_else(|| table.to_string()), error.to_string())
+}
+
+/// The keys `target` and `features` with their columns.
+fn asked<'a>(target: &'a String, features: &'a Option<Vec<String>>) -> Vec<(String, &'a String)> {
+    let features = features.iter().flatten().enumerate();
+    let features = features.map(|(i, name)| (format!("features[{}]", i + 1), name));
+    std::iter::once(("target".to_string(), target))
+        .chain(features)
+        .collect()
+}
+
 /// The landscape that the table asks for, with its data from `data`.
 pub(super) fn landscape(
     raw: &RawLandscape,
@@ -86,16 +117,17 @@ pub(super) fn landscape(
                 intercept: *intercept,
                 rows: *rows,
             };
+            let columns = asked(target, features);
             let data = data
                 .read(file, options)
-                .or_else(|e| problem(key, e.to_string()))?;
+                .or_else(|e| data_problem(key, &columns, e))?;
             let loss = match loss {
                 RawLoss::LeastSquares => RegressionLoss::LeastSquares,
                 RawLoss::Logistic => RegressionLoss::Logistic,
             };
             Arc::new(
                 data.into_regression(loss, *ridge)
-                    .or_else(|e| problem(key, e.to_string()))?,
+                    .or_else(|e| data_problem(key, &columns, e))?,
             )
         }
         RawLandscape::LinearRegression {
@@ -214,7 +246,7 @@ pub(super) fn landscape(
             Arc::new(
                 data.read(file, options)
                     .and_then(|data| data.into_two_layer_network(*units, activation))
-                    .or_else(|e| problem(key, e.to_string()))?,
+                    .or_else(|e| data_problem(key, &asked(target, features), e))?,
             )
         }
     })

@@ -57,6 +57,7 @@ fn reword(message: &str) -> String {
         "a sequence" => "a list",
         "a map" => "a table",
         "a boolean" => "true or false",
+        "a string" => "a text in quotes",
         other => other,
     };
     format!("{head}expected {expected}")
