@@ -69,7 +69,7 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
                 name(row.expected),
                 row.reason
             );
-            let next = row.next.as_ref();
+            let next = row.next.as_ref().filter(|_| tolerated.is_empty());
             let next = next.map(|n| format!("; next: {n}")).unwrap_or_default();
             out.push_str(&wrapped(&format!("{text}{next}"), style));
         }
@@ -86,7 +86,7 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
         _ => format!("{bad} not as expected, {open} inconclusive (allowed at smoke)"),
     };
     let text = format!(
-        "{}, {}, {outcome}; {}; report in {folder}",
+        "{}, {}, {outcome}; {}; report in {folder}report.html",
         count(summary.scenarios.len(), "scenario"),
         count(rows().count(), "verdict"),
         duration(summary.seconds),
