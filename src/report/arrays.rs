@@ -349,15 +349,6 @@ fn laws(a: &Axes) -> Vec<Array> {
             &["eta", "process", "monitored", "shown", "bin"],
             |i| a.histogram(&i[..4])?.counts.get(i[4]).copied(),
         ),
-        a.numbers(
-            "density",
-            &["eta", "process", "monitored", "shown", "bin"],
-            |i| {
-                let h = a.histogram(&i[..4])?;
-                let total: u64 = h.counts.iter().sum();
-                Some(*h.counts.get(i[4])? as f64 / (total as f64 * h.width))
-            },
-        ),
     ]
 }
 

@@ -70,7 +70,7 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
                 name(row.expected),
                 row.reason
             );
-            let next = row.next.as_ref();
+            let next = row.next.as_ref().filter(|_| tolerated.is_empty());
             let next = next.map(|n| format!("; next: {n}")).unwrap_or_default();
             out.push_str(&wrapped(&format!("{text}{next}"), style));
         }
@@ -87,7 +87,7 @@ pub fn render(summary: &Summary, folder: &str, style: Style, quiet: bool) -> Str
         _ => format!("{bad} not as expected, {open} inconclusive (allowed at smoke)"),
     };
     let text = format!(
-        "{}, {}, {outcome}; {}; report in {folder}",
+        "{}, {}, {outcome}; {}; report in {folder}report.html",
         count(summary.scenarios.len(), "scenario"),
         count(rows().count(), "verdict"),
         duration(summary.seconds),
@@ -339,11 +339,18 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
     out
 }
 
-/// `0.31 ± 0.42`; an interval that reaches to infinity is said to do so.
+/// `0.31 ± 0.42`, or `0.35 (0.00–1.09)` where value and interval do not share a middle; an interval that reaches to infinity is
+/// said to do so.
 pub(super) fn limit(row: &Row) -> String {
     let l = &row.limit;
     if no_limit(l) {
         return "–".to_string();
+    }
+    let (below, above) = (l.value - l.lower, l.upper - l.value);
+    if (above - below).abs() > 0.02 * (above + below) && l.lower >= 0.0 {
+        // Roots of mean squares: no ± tells where the interval ends.
+        let ends = [l.value, l.lower, l.upper].map(percent);
+        return format!("{} ({}–{})", ends[0], ends[1], ends[2]);
     }
     let half = 0.5 * (l.upper - l.lower);
     format!("{} ± {}", percent(l.value.abs()), percent(half))
@@ -463,6 +470,19 @@ mod tests {
             assert!(!text.contains('\u{1b}') && text.contains("inconclusive"));
             assert_eq!(text.contains("order\n"), width >= 72, "{text}");
         }
+    }
+
+    #[test]
+    fn limits_end_where_their_intervals_end() {
+        let mut row = summary().scenarios[0].verdicts[0].clone();
+        let mut shown = |value, lower, upper| {
+            (row.limit.value, row.limit.lower, row.limit.upper) = (value, lower, upper);
+            limit(&row)
+        };
+        assert_eq!(shown(0.0022, -0.0028, 0.0072), "0.22 ± 0.50");
+        assert_eq!(shown(-0.0022, -0.0072, 0.0028), "0.22 ± 0.50");
+        assert_eq!(shown(0.0035, 0.0, 0.0109), "0.35 (0.00–1.09)");
+        assert_eq!(shown(0.0, f64::NEG_INFINITY, f64::INFINITY), "0.00 ± ∞");
     }
 
     #[test]

@@ -242,8 +242,8 @@ fn line(row: &Row) -> Line {
     };
     let bound = match row.verdict {
         _ if terminal::no_limit(limit) => "–".to_owned(),
-        Verdict::Refuted => format!("≥ {} %", terminal::percent(nearest)),
-        _ => format!("≤ {} %", terminal::percent(low.abs().max(high.abs()))),
+        Verdict::Refuted => format!("≥ {}\u{a0}%", terminal::percent(nearest)),
+        _ => format!("≤ {}\u{a0}%", terminal::percent(low.abs().max(high.abs()))),
     };
     let limit = terminal::limit(row);
     Line {
@@ -259,10 +259,10 @@ fn line(row: &Row) -> Line {
         control: row.expected == Verdict::Refuted,
         limit: match limit.as_str() {
             "–" => limit,
-            _ => format!("{limit} %"),
+            _ => format!("{limit}\u{a0}%"),
         },
         bound,
-        tolerance: format!("{} %", terminal::percent(row.tolerance)),
+        tolerance: format!("{}\u{a0}%", terminal::percent(row.tolerance)),
         slopes: terminal::slopes(row),
         order: terminal::order(row),
         reason: row.reason.clone(),
@@ -276,7 +276,7 @@ fn refutation(result: &ScenarioResult) -> String {
         return String::new();
     };
     format!(
-        "A limit as η → 0 whose simultaneous {} % interval keeps away from 0, by more than {} % of its function’s natural scale, and \
+        "A limit as η → 0 whose simultaneous {}\u{a0}% interval keeps away from 0, by more than {}\u{a0}% of its function’s natural scale, and \
          still does without the largest and without the two largest η.",
         coverage(first.level),
         terminal::percent(first.negligible)
@@ -436,7 +436,7 @@ fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 && digits.len() > 4 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) && digits.len() > 4 {
             out.push('\u{202f}');
         }
         out.push(digit);

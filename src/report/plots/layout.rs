@@ -241,29 +241,30 @@ impl Sheet<'_> {
     fn narrow(&mut self) {
         let columns = self.columns.clamp(1, self.panels.len().max(1));
         let rows = self.heights.len();
-        if columns > 1 && rows > 1 {
+        let common = self.share_x && self.share_y;
+        let square = self.panels.iter().all(|p| p.isometric);
+        let fewer = match columns {
+            2.. if rows == 1 && self.panels.len() > 3 && (common || square) => 2,
+            4.. if rows > 1 && columns.is_multiple_of(2) && common => 2,
+            _ => 1,
+        };
+        if columns > fewer && rows > 1 {
             // Rows of several kinds: what stood below one another stays together.
-            let mut panels: Vec<Option<Panel>> = std::mem::take(&mut self.panels)
-                .into_iter()
-                .map(Some)
-                .collect();
+            let all = std::mem::take(&mut self.panels);
+            let mut panels: Vec<Option<Panel>> = all.into_iter().map(Some).collect();
             let mut heights = Vec::new();
-            for column in 0..columns {
+            for first in (0..columns).step_by(fewer) {
                 for row in 0..panels.len().div_ceil(columns) {
-                    let place = panels.get_mut(row * columns + column);
-                    if let Some(panel) = place.and_then(Option::take) {
-                        self.panels.push(panel);
-                        heights.extend(self.heights.get(row).or(self.heights.last()));
-                    }
+                    heights.extend(self.heights.get(row).or(self.heights.last()));
+                    let places = (first..first + fewer).map(|column| row * columns + column);
+                    let taken = places.filter_map(|p| panels.get_mut(p).and_then(Option::take));
+                    self.panels.extend(taken);
                 }
             }
             self.heights = heights;
-            self.columns = 1;
             self.share_x = false;
-        } else if columns > 1 {
-            let several = self.panels.len() > 3 && self.share_x && self.share_y;
-            self.columns = if several { 2 } else { 1 };
         }
+        self.columns = columns.min(fewer);
         let name_room = 0.4 * SINGLE_COLUMN;
         for panel in &mut self.panels {
             panel.y.cut_labels(name_room);

@@ -1,11 +1,11 @@
 //! The order of the error against the momentum index α: what is measured, the proven (1−α)/2 and the conjectured 1−α.
 
-use super::axes::{Axis, Extent};
+use super::axes::{Axis, Extent, Tick};
 use super::canvas::{Pen, Stroke};
 use super::error_ladder::{MOST_FUNCTIONS, columns_for, function_entries};
-use super::file_names;
 use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet, Width};
+use super::process_name;
 use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, FAINT, QUIET};
 use crate::report::result::{Comparison, Regime, ScenarioResult};
@@ -43,14 +43,23 @@ pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
         g.1.iter().any(|c| (c.alpha - first).abs() > 1e-9)
     };
     groups.retain(several);
-    let files = file_names("order", &["all".to_owned()]);
     if groups.is_empty() {
         return Vec::new();
     }
-    files
-        .into_iter()
-        .map(|file| sheet(result, &groups, file))
-        .collect()
+    vec![sheet(result, &groups)]
+}
+
+/// The names of the two processes without their α.
+fn pair_title(result: &ScenarioResult, comparison: &Comparison) -> Label {
+    let name = |index: usize| {
+        let name = process_name(result, index);
+        name.split(" α=").next().unwrap_or_default().to_owned()
+    };
+    Label::new(format!(
+        "{} vs {}",
+        name(comparison.left),
+        name(comparison.right)
+    ))
 }
 
 /// A measured order.
@@ -95,11 +104,7 @@ fn points(comparison: &Comparison) -> Vec<Point> {
     points
 }
 
-fn sheet<'a>(
-    result: &'a ScenarioResult,
-    groups: &[(&str, Vec<&'a Comparison>)],
-    name: String,
-) -> Sheet<'a> {
+fn sheet<'a>(result: &'a ScenarioResult, groups: &[(&str, Vec<&'a Comparison>)]) -> Sheet<'a> {
     let all = || groups.iter().flat_map(|g| &g.1);
     let every = || all().flat_map(|c| points(c));
     let mut across = Extent::of(all().map(|c| c.alpha));
@@ -142,14 +147,23 @@ fn sheet<'a>(
     etas.sort_by(f64::total_cmp);
     let panels = groups
         .iter()
-        .map(|(pair, comparisons)| {
+        .map(|(_, comparisons)| {
             let comparisons = comparisons.clone();
             let mut alphas: Vec<f64> = comparisons.iter().map(|c| c.alpha).collect();
             alphas.sort_by(f64::total_cmp);
+            alphas.dedup();
+            let mut x = Axis::linear(across, Label::new("momentum index α"), 5);
+            let tick = |&value: &f64| Tick {
+                value,
+                label: Some(text::number(value)),
+            };
+            x.ticks = alphas.iter().map(tick).collect();
             Panel {
-                title: Label::new(pair.replace('~', " vs ")),
+                title: comparisons
+                    .first()
+                    .map_or_else(Label::default, |c| pair_title(result, c)),
                 notes: Vec::new(),
-                x: Axis::linear(across, Label::new("momentum index α"), 5),
+                x,
                 y: Axis::linear(range, Label::new("order of the error in η"), 5),
                 isometric: false,
                 body: Box::new(move |pen: &mut Pen, frame: &Frame| draw(pen, frame, &comparisons)),
@@ -157,7 +171,7 @@ fn sheet<'a>(
         })
         .collect();
     Sheet {
-        name,
+        name: "order".to_owned(),
         caption: format!(
             "Order of the weak error in η against the momentum index α: hollow, the measured local slope between the smallest η where it \
              is known to within {WIDEST}, with its pointwise interval{}; short dashes: the order (1−α)/2 that Theorem 4.5 proves; dots: \

@@ -222,7 +222,7 @@ fn sheet<'a>(
         legend,
         panels,
         columns,
-        heights: vec![if columns > 2 { 128.0 } else { 160.0 }],
+        heights: vec![if columns > 2 { 128.0 } else { 190.0 }],
         share_y: false,
         share_x: false,
         width: Width::Natural,

@@ -435,6 +435,24 @@ fn broken_results_are_drawn_as_far_as_they_can_be() {
 }
 
 #[test]
+fn a_single_column_holds_the_same_figures() {
+    let wanted = ["ou", "eight", "slow", "slow_many", "flow", "long"];
+    let chosen = cases().into_iter().filter(|c| wanted.contains(&c.0));
+    for (name, result) in chosen {
+        let natural = figures(&result, Width::Natural).expect(name);
+        let single = figures(&result, Width::Single).expect(name);
+        let names = |all: &[Figure]| all.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&natural), names(&single));
+        for (wide, narrow) in natural.iter().zip(&single) {
+            assert!(narrow.svg.starts_with("<svg width=\"3.4000in\""));
+            // Texts keep their sizes, and every panel is there.
+            assert!(narrow.svg.contains("font-size=\"60\"") && narrow.caption == wide.caption);
+            export::Parsed::new(&narrow.svg).expect(name);
+        }
+    }
+}
+
+#[test]
 fn a_result_without_data_has_no_figures() {
     let mut result = ornstein_uhlenbeck();
     result.cells.clear();
