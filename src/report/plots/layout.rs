@@ -265,7 +265,7 @@ impl Sheet<'_> {
             self.share_x = false;
         }
         self.columns = columns.min(fewer);
-        let name_room = 0.4 * SINGLE_COLUMN;
+        let name_room = 0.5 * SINGLE_COLUMN;
         for panel in &mut self.panels {
             panel.y.cut_labels(name_room);
             let names = panel.y.label_room();
