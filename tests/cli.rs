@@ -846,7 +846,7 @@ fn verdicts_are_calibrated() {
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
     assert!(table.contains("contradicted at seeds 1, 2"), "{table}");
     assert!(table.contains("✗ 100.0"), "{table}");
-    let refused = desk.refusal(&["calibrate", "--seed", "3"]);
+    let refused = Desk::new().refusal(&["calibrate", "--seed", "3"]);
     assert_snapshot!(refused.trim_end(), @"error: --seed: `calibrate` runs the seeds 1 to N of --seeds N");
 }
 
