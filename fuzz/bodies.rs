@@ -1,6 +1,6 @@
 //! What is fuzzed: no input makes the program panic, overflow its stack or run for long.
 //!
-//! Both the fuzz targets beside this file and `tests/fuzz.rs` run these functions.
+//! Both the fuzz targets beside this file and `tests/texts/fuzz.rs` run these functions.
 
 use slowsde::expression::{ExpressionError, Function, Scope};
 use slowsde::landscape::{Expression, Landscape};

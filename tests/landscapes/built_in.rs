@@ -1,8 +1,6 @@
 //! Every landscape keeps the contract, and the contract refuses wrong landscapes.
 
-mod contract;
-
-use contract::{check_contract, check_outputs, check_steps, points};
+use crate::contract::{check_contract, check_outputs, check_steps, points};
 use nalgebra::{DMatrix, DVector};
 use slowsde::landscape::{
     Activation, Coefficients, DataOptions, DataSet, DerivativeError, DoubleWell, Expression,

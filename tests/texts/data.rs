@@ -63,7 +63,7 @@ fn the_lines_of_the_document_load_the_data() {
             .args(["-c", code])
             .output()
     };
-    let document = include_str!("../docs/data.md");
+    let document = include_str!("../../docs/data.md");
     let blocks = document.split("```python\n").skip(1);
     let blocks: Vec<&str> = blocks.filter_map(|b| b.split("```").next()).collect();
     assert!(blocks.len() >= 5);

@@ -1,9 +1,7 @@
 //! Losses written as text or as closures: the contract of a landscape, the built-in landscapes as oracles, messages, and random
 //! expressions. `tests/fuzz.rs` has random texts.
 
-mod contract;
-
-use contract::{check_contract, check_outputs, points};
+use crate::contract::{check_contract, check_outputs, points};
 use proptest::prelude::*;
 use slowsde::ensemble::Control;
 use slowsde::expression::{Function, Scope, Symbol, dot, norm2, sum};

@@ -3,7 +3,6 @@
 //! [`check_contract`] takes any [`Formula`] and returns what is wrong with it. Derivatives are compared with exact
 //! automatic differentiation of the next lower one, so that an error in any of them shows up; nothing is differenced
 //! except model outputs, which only the caller of [`check_outputs`] knows.
-#![allow(dead_code)] // Each test binary uses its own part.
 
 pub mod projection;
 

@@ -1,6 +1,6 @@
 //! The functions that are fuzzed, on random inputs, on inputs from a grammar, and on those that break parsers; each in bounded time.
 
-#[path = "../fuzz/bodies.rs"]
+#[path = "../../fuzz/bodies.rs"]
 mod bodies;
 
 use proptest::prelude::*;

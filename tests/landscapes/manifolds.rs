@@ -1,9 +1,7 @@
 //! Landscapes with a manifold of minimizers: the contract, closed forms of Φ, and the rank of the Hessian on Γ.
 
-mod contract;
-
-use contract::projection::{check_projection, integrate};
-use contract::{check_contract, check_outputs, points};
+use crate::contract::projection::{check_projection, integrate};
+use crate::contract::{check_contract, check_outputs, points};
 use nalgebra::{DMatrix, DVector};
 use slowsde::landscape::{
     Activation, DataOptions, DataSet, DesignLaw, DiagonalNetwork, Ellipse, FiniteSum, Formula,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 #[test]
 fn the_scenario_of_the_readme_is_accepted() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let blocks: Vec<&str> = readme
         .split("```toml\n")
         .skip(1)
