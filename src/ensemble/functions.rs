@@ -1,8 +1,9 @@
 //! Test functions h: the panel on which weak errors are measured (Def. 4.4).
 
-use crate::expression::{ExpressionError, Scope, Values};
+use crate::expression::{ExpressionError, Function, Scope, Values};
 use crate::landscape::Landscape;
 use crate::real::{Lanes, Real};
+use nalgebra::{DMatrix, DVector};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -41,12 +42,21 @@ struct Written {
     text: String,
     scope: Scope,
     function: Values,
+    /// With derivatives, where the second ones are the same everywhere.
+    quadratic: Option<Function>,
 }
+
+/// Parameters up to which a written function is asked whether it is quadratic: that takes all its derivatives.
+const MOST_ASKED: usize = 512;
 
 impl WrittenFunction {
     fn new(text: &str, scope: &Scope) -> Result<WrittenFunction, ExpressionError> {
         static KNOWN: Mutex<Vec<&'static Written>> = Mutex::new(Vec::new());
         let function = Values::single(text, scope)?;
+        let quadratic = (scope.dimension() <= MOST_ASKED)
+            .then(|| Function::parse(text, scope))
+            .transpose()?
+            .filter(Function::is_quadratic);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(same) = known.iter().find(|w| w.text == text && w.scope == *scope) {
             return Ok(WrittenFunction(same));
@@ -55,9 +65,36 @@ impl WrittenFunction {
             text: text.to_string(),
             scope: scope.clone(),
             function,
+            quadratic,
         }));
         known.push(written);
         Ok(WrittenFunction(written))
+    }
+}
+
+impl WrittenFunction {
+    /// E h(X) for X with the given mean and covariance, where these determine it: for quadratic h.
+    pub fn expectation(self, mean: &DVector<f64>, covariance: &DMatrix<f64>) -> Option<f64> {
+        let h = self.0.quadratic.as_ref()?;
+        let mut form = 0.0;
+        h.hessian(
+            mean.as_slice(),
+            |_| 0.0,
+            |a, b, value| {
+                let share = if a == b { 0.5 } else { 1.0 };
+                form += share * value * covariance[(a, b)];
+            },
+        );
+        Some(h.value(mean.as_slice(), |_| 0.0) + form)
+    }
+
+    /// Mean and standard deviation of h(X) for a normal X, where h is affine and h(X) normal.
+    pub fn normal_law(self, mean: &DVector<f64>, covariance: &DMatrix<f64>) -> Option<(f64, f64)> {
+        let h = self.0.quadratic.as_ref().filter(|h| h.is_affine())?;
+        let mut gradient = DVector::zeros(mean.len());
+        h.gradient(mean.as_slice(), |_| 0.0, |i, value| gradient[i] = value);
+        let variance = gradient.dot(&(covariance * &gradient));
+        Some((h.value(mean.as_slice(), |_| 0.0), variance.max(0.0).sqrt()))
     }
 }
 

@@ -139,6 +139,9 @@ impl ExactMoments {
             TestFunction::Coordinate(i) if self.gaussian => {
                 Some((state.mean[i], state.covariance[(i, i)].max(0.0).sqrt()))
             }
+            TestFunction::Expression(h) if self.gaussian => {
+                h.normal_law(&state.mean, &state.covariance)
+            }
             _ => None,
         }
     }
@@ -152,6 +155,7 @@ impl ExactMoments {
             TestFunction::Loss => s.quadratic_loss(&self.form),
             TestFunction::Fourth(i) if self.gaussian => s.fourth_gaussian(i),
             TestFunction::Cosine(i) if self.gaussian => s.cos_gaussian(i),
+            TestFunction::Expression(h) => h.expectation(&s.mean, &s.covariance)?,
             _ => return None,
         })
     }

@@ -1661,3 +1661,47 @@ fn compact_sets_as_expressions() -> Outcome {
     );
     Ok(())
 }
+
+/// Exact moments of a written quadratic problem are those of the built-in one, for written test functions too: named, quadratic, and
+/// mixed ones.
+#[test]
+fn exact_moments_of_written_functions() -> Outcome {
+    let exact = |landscape: &str, panel: &str| -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
+        let text = text(landscape, GAUSSIAN, "[0.5, 0.25]", panel);
+        let scenario = read(&text, &Overrides::default())?;
+        let result = scenario.execute(&Control::default(), &|_| {})?;
+        let mut all = vec![];
+        for cell in &result.cells {
+            for process in &cell.processes {
+                let exact = process.exact.as_ref().ok_or("no exact moments")?;
+                for series in exact {
+                    all.push(series.clone().ok_or("a function without moments")?);
+                }
+            }
+        }
+        Ok(all)
+    };
+    let built_in = "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]\ncenter = [1.0, -2.0]";
+    let written = "[landscape.expression]\nparameters = [\"x\", \"y\"]\nloss = \"0.5*((x - 1)^2 + 0.6*(x - 1)*(y + 2) + 0.5*(y + 2)^2)\"";
+    let want = exact(built_in, "[\"x[1]\", \"x[2]^2\", \"x[1]*x[2]\"]")?;
+    let found = exact(written, "[\"x\", \"y^2\", \"x*y\"]")?;
+    assert_eq!(found.len(), want.len());
+    for (a, b) in found.iter().flatten().zip(want.iter().flatten()) {
+        assert!((a - b).abs() < 1e-12 * (1.0 + b.abs()), "{a} {b}");
+    }
+    // E (x + 2y − 3)² from the moments of its terms.
+    let mixed = exact(written, "[\"(x + 2*y - 3)^2\"]")?;
+    let terms = exact(written, "[\"x^2\", \"y^2\", \"x*y\", \"x\", \"y\"]")?;
+    assert_eq!(terms.len(), 5 * mixed.len());
+    for (mixed, terms) in mixed.iter().zip(terms.chunks_exact(5)) {
+        for (j, found) in mixed.iter().enumerate() {
+            let [xx, yy, xy, x, y] = [0, 1, 2, 3, 4].map(|k: usize| terms[k][j]);
+            let want = xx + 4.0 * yy + 4.0 * xy - 6.0 * x - 12.0 * y + 9.0;
+            assert!(
+                (found - want).abs() < 1e-11 * (1.0 + want.abs()),
+                "{found} {want}"
+            );
+        }
+    }
+    Ok(())
+}
