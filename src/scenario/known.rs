@@ -5,7 +5,7 @@
 
 use super::Scenario;
 use super::check::{Problem, bad_expression, problem, shown};
-use super::landscapes::random_point;
+use super::landscapes::points_around;
 use super::raw::RawKnown;
 use crate::ensemble::{DyadicHistogram, TestFunction};
 use crate::expression::{Scope, Values};
@@ -17,10 +17,8 @@ use crate::report::result::Regime;
 use nalgebra::DVector;
 use std::convert::Infallible;
 
-/// Points around x_0 at which a known Φ is compared with the flow, their distance from x_0, and their seed.
+/// Points around x_0 at which a known Φ is compared with the flow.
 const POINTS: u64 = 16;
-const SPREAD: f64 = 0.1;
-const SEED: u64 = 4;
 
 /// How far a known Φ may be from the computed one, relative to 1 + ‖Φ‖.
 const PROJECTION: f64 = 1e-5;
@@ -372,13 +370,7 @@ fn compare_projection(
     };
     let projector = Projector::new(landscape, settings);
     let (mut worst, mut points) = (0.0f64, 0);
-    for point in 0..=POINTS {
-        let mut x = scenario.x0.clone();
-        if point > 0 {
-            let size = SPREAD * (1.0 + DVector::from_column_slice(&x).amax());
-            let step = random_point(d, size, SEED + point);
-            x.iter_mut().zip(step).for_each(|(x, s)| *x += s);
-        }
+    for x in points_around(&scenario.x0, POINTS) {
         if scenario.region.as_ref().is_some_and(|r| !r.contains(&x)) {
             continue;
         }

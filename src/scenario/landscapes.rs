@@ -253,6 +253,19 @@ pub(super) fn landscape(
 }
 
 /// A random point: independent normals of deviation `scale`. A function of the arguments alone.
+/// x and `count` points around it, at about a tenth of 1 + max |xᵢ| in every coordinate: where what a scenario states is compared
+/// with what the program computes.
+pub(super) fn points_around(x: &[f64], count: u64) -> impl Iterator<Item = Vec<f64>> {
+    let size = 0.1 * (1.0 + x.iter().fold(0.0, |m: f64, x| m.max(x.abs())));
+    (0..=count).map(move |point| match point {
+        0 => x.to_vec(),
+        seed => {
+            let step = random_point(x.len(), size, seed);
+            x.iter().zip(step).map(|(x, s)| x + s).collect()
+        }
+    })
+}
+
 pub(super) fn random_point(dimension: usize, scale: f64, seed: u64) -> Vec<f64> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     (0..dimension)

@@ -2,7 +2,7 @@
 
 use super::check::{MOST, Problem, bad_expression, matrix, problem, require, shown, vector};
 use super::expressions::expression_noise;
-use super::landscapes::random_point;
+use super::landscapes::points_around;
 use super::raw::*;
 use crate::expression::{Scope, Values};
 use crate::landscape::Landscape;
@@ -16,10 +16,8 @@ const ROUNDING: f64 = 1e-12;
 /// How far a declared covariance may be from that of the factor, relative to the largest entry.
 const AGREEMENT: f64 = 1e-8;
 
-/// Points around x_0 at which the two are compared, their distance from x_0, and their seed.
+/// Points around x_0 at which the two are compared.
 const POINTS: u64 = 8;
-const SPREAD: f64 = 0.1;
-const SEED: u64 = 5;
 
 /// Parameters of a landscape with minibatch noise, whose covariance is d × d for every path.
 const MOST_BATCHED: usize = 2000;
@@ -226,13 +224,7 @@ pub(super) fn check_covariance(
     let flat: Vec<&String> = rows.iter().flatten().collect();
     let declared = Values::parse(&flat, scope)
         .or_else(|(k, e)| bad_expression(format!("{key}[{}][{}]", k / d + 1, k % d + 1), e))?;
-    for point in 0..=POINTS {
-        let mut x = x0.to_vec();
-        if point > 0 {
-            let size = SPREAD * (1.0 + DVector::from_column_slice(x0).amax());
-            let step = random_point(d, size, SEED + point);
-            x.iter_mut().zip(step).for_each(|(x, s)| *x += s);
-        }
+    for (point, x) in points_around(x0, POINTS).enumerate() {
         let actual = oracle.covariance(&DVector::from_column_slice(&x));
         let mut found = DMatrix::zeros(d, d);
         declared.evaluate(&x, |_| 0.0, |k, v| found[(k / d, k % d)] = v);

@@ -1,4 +1,4 @@
-//! Regime II: from the statistics of a ladder to the evidence on Theorem 5.5.
+//! From the statistics of a ladder to the evidence on Theorem 5.5, and in both regimes on closed forms.
 
 use super::exact::Exact;
 use super::known::{PROBABILITIES, Shares};
