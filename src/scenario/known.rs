@@ -124,33 +124,24 @@ impl KnownLaw {
         })
     }
 
-    /// ∫ f and ∫ z f of the density, from −∞ to `end`, or to ∞ if that is none.
-    fn integrals(&self, t: f64, eta: f64, center: f64, end: Option<f64>) -> (f64, f64) {
+    /// ∫ zᵏ f of the density f, k = `power`, from −∞ to `end`, which may be ∞. The mass is looked for around `center`.
+    fn integral(&self, t: f64, eta: f64, center: f64, power: i32, end: f64) -> f64 {
         let Some(density) = self.density(t, eta) else {
-            return (f64::NAN, f64::NAN);
+            return f64::NAN;
         };
         let scale = 0.1 * (1.0 + center.abs());
-        let place = |u: f64| center + scale * u.sinh();
-        let last = end.map_or(REACH, |z| {
-            ((z - center) / scale).asinh().clamp(-REACH, REACH)
-        });
-        let integral = |power: i32| {
-            let f = |u: f64| -> Result<f64, Infallible> {
-                let z = place(u);
-                Ok(z.powi(power) * density(z) * scale * u.cosh())
-            };
-            match integrate(f, (-REACH, last), PANELS, ACCURACY) {
-                Ok(value) => value,
-                Err(never) => match never {},
-            }
+        let last = ((end - center) / scale).asinh().clamp(-REACH, REACH);
+        let f = |u: f64| {
+            let z = center + scale * u.sinh();
+            z.powi(power) * density(z) * scale * u.cosh()
         };
-        let mass = integral(0);
-        (mass, if end.is_none() { integral(1) } else { f64::NAN })
+        sure_integral(f, (-REACH, last), PANELS)
     }
 
     /// Mass and mean of the density.
     fn moments(&self, t: f64, eta: f64, center: f64) -> (f64, f64) {
-        self.integrals(t, eta, center, None)
+        let all = |power| self.integral(t, eta, center, power, f64::INFINITY);
+        (all(0), all(1))
     }
 
     /// The share of a sample below the [`PROBABILITIES`]-quantiles of the law, minus that of the law, and its standard error. The
@@ -163,17 +154,13 @@ impl KnownLaw {
             return None;
         }
         let (origin, width, counts) = sample.bins();
-        let (mut law, _) = self.integrals(t, eta, self.mean(t, eta)?, Some(origin));
+        let mut law = self.integral(t, eta, self.mean(t, eta)?, 0, origin);
         let mut below = 0;
-        let f = |z: f64| -> Result<f64, Infallible> { Ok(density(z)) };
         // The distribution functions of the law and of the sample at the edge nearest to each quantile.
         let mut nearest = [(f64::INFINITY, 0.0); PROBABILITIES.len()];
         for (i, &count) in counts.iter().enumerate() {
             let start = origin + i as f64 * width;
-            law += match integrate(f, (start, start + width), 1, ACCURACY) {
-                Ok(mass) => mass,
-                Err(never) => match never {},
-            };
+            law += sure_integral(&density, (start, start + width), 1);
             below += count;
             for (near, p) in nearest.iter_mut().zip(PROBABILITIES) {
                 if (law - p).abs() < (near.0 - p).abs() {
@@ -255,6 +242,15 @@ impl KnownLaw {
             }
         }
         Ok(())
+    }
+}
+
+/// The integral of a function that cannot fail.
+fn sure_integral(f: impl Fn(f64) -> f64, ends: (f64, f64), panels: usize) -> f64 {
+    let f = |z: f64| Ok::<f64, Infallible>(f(z));
+    match integrate(f, ends, panels, ACCURACY) {
+        Ok(value) => value,
+        Err(never) => match never {},
     }
 }
 

@@ -30,7 +30,7 @@ impl Scenario {
             .iter()
             .zip(totals)
             .enumerate()
-            .map(|(c, (s, t))| self.cell(c, s, t, exact.as_ref()))
+            .map(|(c, (s, t))| self.cell(c, members, s, t, exact.as_ref()))
             .collect();
         let comparisons: Vec<Comparison> = self
             .comparisons
@@ -130,6 +130,7 @@ impl Scenario {
     fn cell(
         &self,
         index: usize,
+        members: &[Member],
         system: &System,
         total: &Accumulator,
         exact: Option<&Exact>,
@@ -143,9 +144,13 @@ impl Scenario {
         let processes = system
             .processes
             .iter()
+            .zip(members)
             .enumerate()
-            .map(|(global, local)| match local {
-                Some(local) => self.process(index, global, *local, system, total, &times, exact),
+            .map(|(global, (local, member))| match local {
+                Some(local) => {
+                    let places = (index, global, *local);
+                    self.process(places, member.kind, system, total, &times, exact)
+                }
                 None => self.without_paths(index, global, exact),
             })
             .collect();
@@ -186,12 +191,10 @@ impl Scenario {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn process(
         &self,
-        cell: usize,
-        global: usize,
-        local: usize,
+        (cell, global, local): (usize, usize, usize),
+        kind: ProcessKind,
         system: &System,
         total: &Accumulator,
         times: &[f64],
@@ -234,7 +237,6 @@ impl Scenario {
                 .collect()
         });
         let shown = shown_times(&system.common);
-        let kind = self.members()[global].kind;
         let mut quantiles = vec![];
         let mut histograms = vec![];
         for (m, &h) in self.run.monitored.iter().enumerate() {
