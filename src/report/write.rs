@@ -231,11 +231,9 @@ impl OutputFolder {
     /// # Errors
     /// See [`WriteError`].
     pub fn write_report(&self, page: &str) -> Result<PathBuf, WriteError> {
-        let place = self.root.join(REPORT);
-        let partial = self.root.join(format!(".{REPORT}"));
-        fs::write(&partial, page).map_err(io_error(&partial, "written"))?;
-        fs::rename(&partial, &place).map_err(io_error(&place, "written"))?;
-        Ok(place)
+        self.replace_file(REPORT, |partial| {
+            fs::write(partial, page).map_err(io_error(partial, "written"))
+        })
     }
 
     /// The summary of the last run, if there is one that this version can read.
@@ -250,7 +248,7 @@ impl OutputFolder {
     /// # Errors
     /// See [`WriteError`].
     pub fn write_summary(&self, summary: &Summary) -> Result<PathBuf, WriteError> {
-        self.replace_file(SUMMARY, summary)
+        self.replace_file(SUMMARY, |partial| write_json(summary, partial))
     }
 
     /// Writes `calibration.json` and says where it is.
@@ -258,18 +256,18 @@ impl OutputFolder {
     /// # Errors
     /// See [`WriteError`].
     pub fn write_calibration(&self, calibration: &Calibration) -> Result<PathBuf, WriteError> {
-        self.replace_file(CALIBRATION, calibration)
+        self.replace_file(CALIBRATION, |partial| write_json(calibration, partial))
     }
 
     /// Writes a file beside its place and moves it there.
     fn replace_file(
         &self,
         name: &str,
-        value: &impl serde::Serialize,
+        write: impl FnOnce(&Path) -> Result<(), WriteError>,
     ) -> Result<PathBuf, WriteError> {
         let place = self.root.join(name);
         let partial = self.root.join(format!(".{name}"));
-        write_json(value, &partial)?;
+        write(&partial)?;
         fs::rename(&partial, &place).map_err(io_error(&place, "written"))?;
         Ok(place)
     }

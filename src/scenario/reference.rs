@@ -79,6 +79,12 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Makes sure that the key is listed.
+    fn record(&self) {
+        let mut keys = self.keys.borrow_mut();
+        keys.keys.entry(self.path.clone()).or_default();
+    }
+
     /// Whether a type is listed here: not where an earlier key has it.
     fn is_home(&self, name: &'static str) -> bool {
         let mut keys = self.keys.borrow_mut();
@@ -190,12 +196,7 @@ impl<'de> de::VariantAccess<'de> for Choice<'_> {
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
         let inner = self.source.at(self.variant);
         if self.home {
-            inner
-                .keys
-                .borrow_mut()
-                .keys
-                .entry(inner.path.clone())
-                .or_default();
+            inner.record();
         }
         seed.deserialize(inner)
     }
@@ -211,12 +212,7 @@ impl<'de> de::VariantAccess<'de> for Choice<'_> {
     ) -> Result<V::Value, Error> {
         let inner = self.source.at(self.variant);
         if self.home {
-            inner
-                .keys
-                .borrow_mut()
-                .keys
-                .entry(inner.path.clone())
-                .or_default();
+            inner.record();
             inner.plan_fields(fields);
         }
         visitor.visit_map(inner.fields(fields))
