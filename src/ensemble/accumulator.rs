@@ -1,5 +1,6 @@
 //! Statistics on the fly: what is kept of an ensemble, whatever its number of paths and steps.
 
+use super::batches::BatchSums;
 use super::block::{BlockView, Observer, PathFailures};
 use super::histogram::DyadicHistogram;
 use super::path_statistics::{PathCollector, PathPlan, PathStatistics};
@@ -133,6 +134,8 @@ pub struct Accumulator {
     pub panel: Vec<Vec<CoMoments>>,
     /// `pairs[save][pair]`: paired differences of the panel.
     pub pairs: Vec<Vec<Moments>>,
+    /// `batches[save][pair]`: the same, batch by batch.
+    pub batches: Vec<Vec<BatchSums>>,
     /// `step_error[save][process]`: h(coarse) − h(fine) of the SDE; empty for other processes.
     pub step_error: Vec<Vec<Moments>>,
     /// `histograms[save][process][monitored]`.
@@ -168,6 +171,10 @@ impl Accumulator {
             .flatten()
             .zip(other.pairs.iter().flatten())
         {
+            a.merge(b);
+        }
+        let batches = self.batches.iter_mut().flatten();
+        for (a, b) in batches.zip(other.batches.iter().flatten()) {
             a.merge(b);
         }
         let errors = self.step_error.iter_mut().flatten();
@@ -218,6 +225,7 @@ impl<'a> Collector<'a> {
                 started: 0,
                 panel: vec![vec![CoMoments::default(); processes]; saves],
                 pairs: vec![vec![Moments::default(); plan.pairs.len()]; saves],
+                batches: vec![vec![BatchSums::default(); plan.pairs.len()]; saves],
                 step_error: vec![vec![Moments::default(); processes]; saves],
                 histograms: vec![
                     vec![
@@ -312,6 +320,7 @@ impl Observer for Collector<'_> {
             }
             measure(&mut self.moments, &self.errors, view.alive, n);
             self.total.pairs[save][pair].merge(&self.moments);
+            self.total.batches[save][pair].add(&self.errors, view);
         }
         if let Some(paths) = &mut self.paths {
             paths.observe(save, view);

@@ -4,6 +4,7 @@
 //! a function of the problem alone, so the same seed gives the same bits on any number of threads.
 
 mod accumulator;
+mod batches;
 mod block;
 mod functions;
 mod histogram;
@@ -13,6 +14,7 @@ mod slow;
 
 pub use crate::region::Region;
 pub use accumulator::{Accumulator, CoMoments, Moments, Plan};
+pub use batches::{BATCHES, BatchSums};
 pub use block::{Block, BlockView, Observer};
 pub use functions::TestFunction;
 pub use histogram::DyadicHistogram;

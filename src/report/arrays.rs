@@ -369,6 +369,11 @@ fn errors(a: &Axes) -> Vec<Array> {
     let check = |name, of: fn(&FunctionCheck) -> f64| {
         a.numbers(name, CHECKS, move |i| Some(of(a.check(i[0], i[1])?)))
     };
+    let order = |name, of: fn(&Estimate) -> f64| {
+        a.numbers(name, CHECKS, move |i| {
+            a.check(i[0], i[1])?.order.as_ref().map(of)
+        })
+    };
     let process = |i: usize| Some(r.processes.get(i)?.label.clone());
     vec![
         a.texts("comparison", &["comparison"], |i| {
@@ -393,6 +398,13 @@ fn errors(a: &Axes) -> Vec<Array> {
         a.numbers("tolerance", &["comparison"], |i| {
             Some(comparison(i)?.tolerance)
         }),
+        a.numbers("speed_up", &["comparison"], |i| comparison(i)?.speed_up),
+        a.counts("limits", &["comparison"], |i| {
+            Some(comparison(i)?.limits as u64)
+        }),
+        a.numbers("effective_limits", &["comparison"], |i| {
+            Some(comparison(i)?.effective_limits)
+        }),
         a.numbers("worst_limit", &["comparison"], |i| {
             Some(comparison(i)?.limit.value)
         }),
@@ -413,6 +425,10 @@ fn errors(a: &Axes) -> Vec<Array> {
         slope("slope_standard_error", |s| s.standard_error),
         slope("slope_lower", |s| s.lower),
         slope("slope_upper", |s| s.upper),
+        order("order", |o| o.value),
+        order("order_standard_error", |o| o.standard_error),
+        order("order_lower", |o| o.lower),
+        order("order_upper", |o| o.upper),
         check("scale", |c| c.scale),
         check("limit", |c| c.limit.value),
         check("limit_standard_error", |c| c.limit.standard_error),

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout of `result.json`; raised whenever a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// A number with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -386,6 +386,14 @@ pub struct Comparison {
     /// By how many times the paths would have to grow for a verdict; 1 where there is one, ∞ where more paths do not help.
     #[serde(with = "number")]
     pub paths_factor: f64,
+    /// How many times as many paths the widest limit would take if the two sides did not share their noise; none where one side has
+    /// no paths or no noise.
+    pub speed_up: Option<f64>,
+    /// Limits that share the level: test functions times common times.
+    pub limits: usize,
+    /// How many independent limits these amount to: what the level is split over. In Regime I those of all comparisons together,
+    /// divided by their number.
+    pub effective_limits: f64,
     /// Largest |limit error| over functions and times, in units of each function's natural scale, with its simultaneous interval.
     pub limit: Estimate,
     /// One entry per test function.
@@ -406,6 +414,9 @@ pub struct FunctionCheck {
     pub scale: f64,
     /// max over save times of |E h(left) − E h(right)|, per η, largest η first.
     pub errors: Vec<ErrorPoint>,
+    /// The order as η → 0, from all errors that stand out of the noise; its interval holds sampling noise (bootstrap) and the
+    /// largest bias of curves that bend at large η. None with fewer than three such errors.
+    pub order: Option<Estimate>,
     /// Local slopes d log error / d log η between neighbouring η.
     pub slopes: Vec<SlopePoint>,
     /// The error extrapolated to η → 0, at the common time where its interval reaches farthest from 0.

@@ -5,7 +5,7 @@ use super::result::{Estimate, ScenarioResult, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout of `summary.json`.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// A run of several scenarios.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,8 +72,10 @@ pub struct Row {
     pub tolerance: f64,
     /// The order that the theorem guarantees.
     pub guaranteed_order: f64,
-    /// Least and greatest local slope over all test functions; `None` where no error can be told from 0.
-    pub slopes: Option<(f64, f64)>,
+    /// Least and greatest measured order over all test functions; `None` where too few errors can be told from 0.
+    pub orders: Option<(f64, f64)>,
+    /// How many times as many paths the widest limit would take without shared noise, where that has a meaning.
+    pub speed_up: Option<f64>,
 }
 
 impl Row {
@@ -87,7 +89,7 @@ impl ScenarioRow {
     /// The row of a result.
     pub fn new(result: &ScenarioResult) -> ScenarioRow {
         let row = |c: &super::result::Comparison| {
-            let slopes = c.functions.iter().flat_map(|f| &f.slopes);
+            let orders = c.functions.iter().filter_map(|f| f.order);
             Row {
                 comparison: c.id.clone(),
                 alpha: c.alpha,
@@ -99,8 +101,9 @@ impl ScenarioRow {
                 limit: c.limit,
                 tolerance: c.tolerance,
                 guaranteed_order: c.guaranteed_order,
-                slopes: slopes
-                    .map(|s| s.slope.value)
+                speed_up: c.speed_up,
+                orders: orders
+                    .map(|order| order.value)
                     .filter(|s| s.is_finite())
                     .fold(None, |range, s| {
                         let (low, high) = range.unwrap_or((s, s));

@@ -1,6 +1,8 @@
 //! The CSV tables of a result: one row a number, with its uncertainty.
 
-use super::result::{DistanceKind, Estimate, EstimateSeries, ExactLadder, ScenarioResult};
+use super::result::{
+    Comparison, DistanceKind, Estimate, EstimateSeries, ExactLadder, ScenarioResult,
+};
 use std::io::Write;
 
 /// A table: its file name, its columns, and what writes its rows.
@@ -15,7 +17,7 @@ pub struct Table {
 type Row = Vec<String>;
 
 /// All tables of a scenario.
-pub const TABLES: [Table; 7] = [
+pub const TABLES: [Table; 8] = [
     Table {
         name: "errors.csv",
         columns: &[
@@ -52,6 +54,22 @@ pub const TABLES: [Table; 7] = [
             "guaranteed_order",
         ],
         rows: slopes,
+    },
+    Table {
+        name: "orders.csv",
+        columns: &[
+            "comparison",
+            "alpha",
+            "function",
+            "order",
+            "standard_error",
+            "lower",
+            "upper",
+            "level",
+            "paths",
+            "guaranteed_order",
+        ],
+        rows: orders,
     },
     Table {
         name: "limits.csv",
@@ -192,13 +210,30 @@ fn slopes(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
                 row.push(function(result, f.function));
                 row.extend([p.eta_large, p.eta_small].map(number));
                 row.extend(estimate(&p.slope));
-                // No order is an empty cell.
-                row.push(number(match c.guaranteed_order {
-                    order if order > 0.0 => order,
-                    _ => f64::NAN,
-                }));
+                row.push(guaranteed_order(c));
                 add(row);
             }
+        }
+    }
+}
+
+/// Empty where the theorem names none.
+fn guaranteed_order(c: &Comparison) -> String {
+    number(match c.guaranteed_order {
+        order if order > 0.0 => order,
+        _ => f64::NAN,
+    })
+}
+
+fn orders(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for f in &c.functions {
+            let Some(order) = &f.order else { continue };
+            let mut row = vec![c.id.clone(), number(c.alpha)];
+            row.push(function(result, f.function));
+            row.extend(estimate(order));
+            row.push(guaranteed_order(c));
+            add(row);
         }
     }
 }

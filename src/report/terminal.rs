@@ -200,7 +200,7 @@ fn mark(row: &Row, profile: &str) -> &'static str {
 /// How the columns of the verdict table share the width of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Columns {
-    /// How many of comparison, verdict, limit, slopes and order there is room for.
+    /// How many of comparison, verdict, limit, measured and proven order there is room for.
     shown: usize,
     /// Blanks between two of them.
     gap: usize,
@@ -247,13 +247,13 @@ fn broken(comparison: &str, room: usize) -> Vec<String> {
 
 /// One block a scenario, all with the same columns.
 fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
-    let header = ["comparison", "verdict", "limit, %", "slopes", "order"].map(str::to_owned);
+    let header = ["comparison", "verdict", "limit, %", "order", "proven"].map(str::to_owned);
     let cells = |row: &Row| {
         [
             row.comparison.clone(),
             format!("{} {}", mark(row, &summary.profile), name(row.verdict)),
             limit(row),
-            slopes(row),
+            orders(row),
             order(row),
         ]
     };
@@ -332,7 +332,8 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
         }
     }
     let legend = "✓ as the scenario expects. limit: the largest error as η → 0, in % of its function's scale, with its \
-                  simultaneous interval; slopes: local orders measured along η; order: what the theorem guarantees as η → 0, – where it names none.";
+                  simultaneous interval; order: measured along η, least and greatest over the functions; proven: what the theorem guarantees as \
+                  η → 0; – where there is none.";
     if !quiet {
         out.push_str(&wrapped(legend, style));
     }
@@ -383,9 +384,9 @@ pub(super) fn percent(x: f64) -> String {
     }
 }
 
-/// Least and greatest local slope.
-pub(super) fn slopes(row: &Row) -> String {
-    row.slopes
+/// Least and greatest measured order.
+pub(super) fn orders(row: &Row) -> String {
+    row.orders
         .filter(|(low, high)| low.is_finite() && high.is_finite())
         .map_or("–".to_string(), |(low, high)| {
             format!("{low:.2} to {high:.2}")

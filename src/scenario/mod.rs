@@ -324,6 +324,9 @@ pub struct RunSettings {
     pub tolerance: f64,
     /// See [`Demands`](crate::theorems::weak_approximation::Demands).
     pub negligible: f64,
+    /// Sampling goes on, within `max_paths`, until it contributes at most this part of the scale to the half-width of every limit
+    /// of an expectation.
+    pub precision: Option<f64>,
     /// Seed.
     pub seed: u64,
 }

@@ -512,6 +512,8 @@ pub struct RawRun {
     pub tolerance: Option<f64>,
     /// Limits below this part of the scale do not refute; a tenth of the tolerance if absent.
     pub negligible: Option<f64>,
+    /// Sampling goes on until it contributes at most this part of the scale to the half-width of every limit.
+    pub precision: Option<f64>,
     /// Seed of all random streams.
     pub seed: Option<u64>,
 }
@@ -538,6 +540,7 @@ impl RawRun {
             level: self.level.or(base.level),
             tolerance: self.tolerance.or(base.tolerance),
             negligible: self.negligible.or(base.negligible),
+            precision: self.precision.or(base.precision),
             seed: self.seed.or(base.seed),
         }
     }

@@ -3,15 +3,21 @@
 use super::exact::Exact;
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{Accumulator, Control, Interrupted};
+use crate::ensemble::{Accumulator, CoMoments, Control, Interrupted, Moments};
 use crate::report::result::{Effort, Regime, ScenarioResult, Verdict};
 use crate::theorems::slow_limit::{Claims, Findings};
-use crate::theorems::weak_approximation::{Claim, Demands, NORMAL_PATHS, Rung, judge};
+use crate::theorems::weak_approximation::{
+    Claim, Demands, NORMAL_PATHS, Rung, effective_limits, judge,
+};
 use nalgebra::DMatrix;
+use rayon::prelude::*;
 use std::time::Instant;
 
 /// Dimensions up to which d × d matrices are formed for a note or a drawing beside the simulation.
 pub(super) const LARGEST_SPECTRUM: usize = 2000;
+
+/// Batches of paths from which on their spread tells how errors depend on each other.
+const FEWEST_BATCHES: usize = 32;
 
 /// Path-steps of the first round: what a progress bar can count on.
 pub fn total_work(scenario: &Scenario) -> u64 {
@@ -58,16 +64,17 @@ impl Scenario {
             sampled = target;
             round += 1;
             let outcomes = self.judge(&members, &systems, &totals, exact.as_ref(), rounds);
-            let judgements = || outcomes.iter().map(|o| &o.judgement);
-            // More paths only for what more paths can decide.
-            let undecided: Vec<bool> = judgements()
-                .map(|j| j.verdict == Verdict::Inconclusive && j.paths_factor.is_finite())
-                .collect();
-            let wanted = judgements()
-                .zip(&undecided)
-                .filter(|(_, u)| **u)
-                .map(|(j, _)| j.paths_factor)
-                .fold(1.0, f64::max);
+            // More paths only for what more paths can decide, or make as precise as was asked for.
+            let factor = |o: &Findings| {
+                let j = &o.judgement;
+                let verdict = match j.verdict {
+                    Verdict::Inconclusive if j.paths_factor.is_finite() => j.paths_factor,
+                    _ => 1.0,
+                };
+                verdict.max(j.precision_factor)
+            };
+            let factors: Vec<f64> = outcomes.iter().map(factor).collect();
+            let wanted = factors.iter().copied().fold(1.0, f64::max);
             if wanted <= 1.0 || sampled >= self.run.max_paths || round >= rounds {
                 break outcomes;
             }
@@ -80,7 +87,8 @@ impl Scenario {
             };
             // Laws are compared over the same paths: in Regime II everything runs on.
             if self.regime == Regime::Fast {
-                systems.iter_mut().for_each(|s| s.focus(&undecided));
+                let wanted: Vec<bool> = factors.iter().map(|f| *f > 1.0).collect();
+                systems.iter_mut().for_each(|s| s.focus(&wanted));
             }
             let work: u64 = systems.iter().map(|s| s.ensemble.work_per_path()).sum();
             more(work.saturating_mul(target - sampled));
@@ -91,9 +99,28 @@ impl Scenario {
             path_steps,
             rounds: round,
         };
+        let shortfall = self.shortfall(&outcomes, sampled);
         let mut result = self.summarize(&members, &systems, &totals, &exact, outcomes, effort);
         result.notes.extend(flow);
+        result.notes.extend(shortfall);
         Ok(result)
+    }
+
+    /// What is missing to the precision that was asked for.
+    fn shortfall(&self, outcomes: &[Findings], paths: u64) -> Option<String> {
+        let precision = self.run.precision?;
+        let factors = outcomes.iter().map(|o| o.judgement.precision_factor);
+        let factor = factors.fold(1.0, f64::max);
+        (factor > 1.0).then(|| {
+            format!(
+                "sampling noise contributes up to {:.2} % of a scale to the half-width of a limit; {:.2} % was asked for and would take \
+                 about {:.1e} paths (run.max_paths is {})",
+                100.0 * precision * factor.sqrt(),
+                100.0 * precision,
+                factor * paths as f64,
+                self.run.max_paths
+            )
+        })
     }
 
     /// The largest number of rounds; the level is split over them.
@@ -159,46 +186,93 @@ impl Scenario {
             negligible: self.run.negligible,
             squares: false,
             fewest_paths: NORMAL_PATHS,
+            limits: None,
+            precision: self.run.precision,
         };
         if self.regime == Regime::Slow {
             return self.judge_slow(members, systems, totals, exact, demands);
         }
-        self.comparisons
+        // A closed form is one side of several statistics, as in Regime II; all others are paired expectations.
+        let paired: Vec<Option<Paired>> = (0..self.comparisons.len())
+            .map(|c| self.paired(c, systems, totals, stable))
+            .collect();
+        let parts: Vec<(&Claim, &[Rung])> = paired
             .iter()
-            .enumerate()
-            .map(|(index, comparison)| {
-                if comparison.right == ProcessKind::ClosedForm {
+            .flatten()
+            .map(|p| (&p.claim, &p.rungs[..]))
+            .collect();
+        let share = parts.len().max(1) as f64;
+        let tail = 0.5 * (1.0 - demands.level) * share;
+        let demands = Demands {
+            limits: Some(effective_limits(&parts, names.len(), tail) / share),
+            ..demands
+        };
+        (0..self.comparisons.len())
+            .into_par_iter()
+            .map(|index| match &paired[index] {
+                Some(Paired {
+                    claim,
+                    rungs,
+                    scales,
+                }) => Findings {
+                    judgement: judge(claim, rungs, scales, &names, demands),
+                    distances: vec![],
+                },
+                None => {
                     let views = self.views(index, members, systems, totals);
                     let closed = self.closed_form(members, exact);
-                    return self.judge_views(comparison, &views, &[], closed, demands);
-                }
-                let cells: Vec<_> = systems
-                    .iter()
-                    .zip(totals)
-                    .filter(|(s, _)| s.eta <= stable)
-                    .filter_map(|(s, t)| Some((s, t, s.pairs[index]?)))
-                    .collect();
-                let rungs: Vec<Rung> = cells
-                    .iter()
-                    .map(|(s, t, pair)| rung(self, s, t, *pair))
-                    .collect();
-                let scales = cells.last().map_or(vec![], |(s, t, pair)| {
-                    natural_scales(s, t, s.plan.pairs[*pair])
-                });
-                let claim = self.claim(comparison);
-                Findings {
-                    judgement: judge(&claim, &rungs, &scales, &names, demands),
-                    distances: vec![],
+                    let demands = Demands {
+                        limits: None,
+                        ..demands
+                    };
+                    self.judge_views(&self.comparisons[index], &views, &[], closed, demands)
                 }
             })
             .collect()
     }
+
+    /// The paired errors of a comparison at all stable η; none against a closed form.
+    fn paired(
+        &self,
+        index: usize,
+        systems: &[System],
+        totals: &[Accumulator],
+        stable: f64,
+    ) -> Option<Paired> {
+        let comparison = &self.comparisons[index];
+        if comparison.right == ProcessKind::ClosedForm {
+            return None;
+        }
+        let cells: Vec<_> = systems
+            .iter()
+            .zip(totals)
+            .filter(|(s, _)| s.eta <= stable)
+            .filter_map(|(s, t)| Some((s, t, s.pairs[index]?)))
+            .collect();
+        Some(Paired {
+            claim: self.claim(comparison),
+            rungs: cells
+                .iter()
+                .map(|(s, t, pair)| rung(self, s, t, *pair))
+                .collect(),
+            scales: cells.last().map_or(vec![], |(s, t, pair)| {
+                natural_scales(s, t, s.plan.pairs[*pair])
+            }),
+        })
+    }
+}
+
+/// One comparison of two processes with paths.
+struct Paired {
+    claim: Claim,
+    rungs: Vec<Rung>,
+    scales: Vec<f64>,
 }
 
 /// The paired errors of the panel at one η.
 pub(super) fn rung(scenario: &Scenario, system: &System, total: &Accumulator, pair: usize) -> Rung {
     let functions = system.plan.functions.len();
-    let series = |f: &dyn Fn(&crate::ensemble::Moments, usize) -> f64| -> Vec<Vec<f64>> {
+    let series = |f: &dyn Fn(&Moments, usize) -> f64| -> Vec<Vec<f64>> {
         total
             .pairs
             .iter()
@@ -217,7 +291,21 @@ pub(super) fn rung(scenario: &Scenario, system: &System, total: &Accumulator, pa
             .collect()
     };
     let (left, right) = system.plan.pairs[pair];
+    let rows = |save: usize| -> Vec<Vec<f64>> {
+        let batches = &total.batches[save][pair];
+        (0..functions)
+            .map(|h| batches.influence(h, FEWEST_BATCHES))
+            .collect()
+    };
+    let unpaired = |(panel, pairs): (&Vec<CoMoments>, &Vec<Moments>)| -> Vec<f64> {
+        let variance = |h: usize| panel[left].covariance(h, h) + panel[right].covariance(h, h);
+        (0..functions)
+            .map(|h| (variance(h) / pairs[pair].n.max(1) as f64).sqrt())
+            .collect()
+    };
     Rung {
+        unpaired: total.panel.iter().zip(&total.pairs).map(unpaired).collect(),
+        influence: (0..total.batches.len()).map(rows).collect(),
         eta: system.eta,
         n: total.pairs.last().map_or(0, |p| p[pair].n),
         times: system

@@ -169,6 +169,14 @@ pub(super) fn run_settings(
         negligible >= 0.0 && negligible < tolerance,
         "at least 0 and below the tolerance",
     )?;
+    if let Some(precision) = raw.precision {
+        require(
+            "run.precision",
+            precision,
+            precision > 0.0 && precision < 1.0,
+            "above 0 and below 1",
+        )?;
+    }
     Ok(RunSettings {
         horizon,
         alphas,
@@ -188,6 +196,7 @@ pub(super) fn run_settings(
         level,
         tolerance,
         negligible,
+        precision: raw.precision,
         seed: raw.seed.unwrap_or(1),
     })
 }

@@ -64,6 +64,8 @@ impl View<'_> {
             times: times.iter().map(save).collect(),
             errors: values.iter().map(|v| vec![v.0]).collect(),
             noise: values.iter().map(|v| vec![v.1]).collect(),
+            unpaired: vec![],
+            influence: vec![],
             common: (0..times.len()).collect(),
             stochastic: ensemble.sigma > 0.0,
             lost: self.lost(),
@@ -200,8 +202,12 @@ impl Scenario {
                 None => self.closed_rung(v, closed),
             })
             .map(|mut r| {
-                for row in r.errors.iter_mut().chain(&mut r.noise) {
+                let numbers = r.errors.iter_mut().chain(&mut r.noise);
+                for row in numbers.chain(&mut r.unpaired) {
                     *row = judged.iter().map(|&h| row[h]).collect();
+                }
+                for row in &mut r.influence {
+                    *row = judged.iter().map(|&h| row[h].clone()).collect();
                 }
                 r
             })
@@ -286,6 +292,8 @@ impl Scenario {
             noise: saves
                 .map(|j| row(j, &|h, _| panel[j].standard_error(h)))
                 .collect(),
+            unpaired: vec![],
+            influence: vec![],
             common: system.common.clone(),
             stochastic: system.ensemble.sigma > 0.0,
             lost: view.lost(),

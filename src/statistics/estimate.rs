@@ -8,18 +8,19 @@ pub fn normal_quantile(level: f64) -> f64 {
     Normal::standard().inverse_cdf(0.5 + 0.5 * level.clamp(0.0, 1.0 - 1e-15))
 }
 
-/// The z for which `family` two-sided intervals hold together with probability ≥ `level`, whatever their dependence.
-pub fn bonferroni_quantile(level: f64, family: usize) -> f64 {
-    normal_quantile(1.0 - (1.0 - level) / family.max(1) as f64)
+/// The z for which `family` two-sided intervals hold together with probability ≥ `level`, whatever their dependence; of dependent
+/// ones the [effective number](super::effective_tests) is enough.
+pub fn bonferroni_quantile(level: f64, family: f64) -> f64 {
+    normal_quantile(1.0 - (1.0 - level) / family.max(1.0))
 }
 
 /// The factor by which Student's quantile for the mean of `n` numbers exceeds [`bonferroni_quantile`]; 1 below two numbers, where
 /// there is no standard error.
-pub fn student_widening(n: u64, level: f64, family: usize) -> f64 {
+pub fn student_widening(n: u64, level: f64, family: f64) -> f64 {
     if n < 2 {
         return 1.0;
     }
-    let tail = 0.5 * (1.0 - level) / family.max(1) as f64;
+    let tail = 0.5 * (1.0 - level) / family.max(1.0);
     let student = StudentsT::new(0.0, 1.0, (n - 1) as f64)
         .map_or(f64::INFINITY, |t| t.inverse_cdf(1.0 - tail.max(1e-15)));
     (student / bonferroni_quantile(level, family)).max(1.0)
@@ -98,6 +99,6 @@ mod tests {
     #[test]
     fn quantiles_of_the_table() {
         assert!((normal_quantile(0.95) - 1.959_963_985).abs() < 1e-8);
-        assert!((bonferroni_quantile(0.95, 10) - normal_quantile(0.995)).abs() < 1e-12);
+        assert!((bonferroni_quantile(0.95, 10.0) - normal_quantile(0.995)).abs() < 1e-12);
     }
 }

@@ -24,6 +24,8 @@ pub struct Extrapolation {
     pub limit: f64,
     /// Its sampling standard error.
     pub standard_error: f64,
+    /// `limit` as a sum of errors: one weight per η.
+    pub weights: Vec<f64>,
     /// Largest bias over the class of curves.
     pub bias: f64,
     /// χ² of the points around the fitted class, per degree of freedom (points − 1).
@@ -93,6 +95,7 @@ impl PowerSeries {
             return errors.iter().all(|&e| e == 0.0).then_some(Extrapolation {
                 limit: 0.0,
                 standard_error: 0.0,
+                weights: vec![0.0; n],
                 bias: 0.0,
                 reduced_chi_square: 0.0,
                 coefficients,
@@ -128,6 +131,7 @@ impl PowerSeries {
         let result = Extrapolation {
             limit,
             standard_error: sampling.sqrt(),
+            weights: weights.iter().copied().collect(),
             bias,
             reduced_chi_square: chi_square / (n - 1) as f64,
             coefficients: self.curve(limit, &distance, &noise, magnitude),

@@ -118,7 +118,7 @@ pub fn judge_all(
         let times = ladder.rungs.iter().map(|r| r.common.len()).min();
         let widening = match ladder.batches {
             0 => 1.0,
-            n => student_widening(n as u64, demands.level, 2 * times.unwrap_or(0)),
+            n => student_widening(n as u64, demands.level, 2.0 * times.unwrap_or(0) as f64),
         };
         let noise = ladder.rungs.iter_mut().flat_map(|r| &mut r.noise);
         noise.flatten().for_each(|s| *s *= widening);
@@ -134,6 +134,7 @@ pub fn judge_all(
             tolerance: demands.tolerance.powi(power),
             negligible: demands.negligible.max(floor).powi(power),
             squares,
+            precision: None,
             ..demands
         };
         let names = [ladder.name.clone()];
@@ -162,6 +163,9 @@ pub fn judge_all(
     Findings {
         judgement: Judgement {
             functions: judgement.functions,
+            precision_factor: judgement.precision_factor,
+            speed_up: judgement.speed_up,
+            effective_limits: judgement.effective_limits,
             ..together(&parts, demands)
         },
         distances,
@@ -180,6 +184,7 @@ fn root(check: &mut FunctionCheck) {
     for slope in &mut check.slopes {
         slope.slope = slope.slope.scaled(0.5);
     }
+    check.order = check.order.map(|o| o.scaled(0.5));
 }
 
 /// One verdict from those of the families.
@@ -253,6 +258,8 @@ mod tests {
         negligible: 0.005,
         squares: false,
         fewest_paths: NORMAL_PATHS,
+        limits: None,
+        precision: None,
     };
 
     /// Batches of the laws, as in a run.
@@ -277,6 +284,8 @@ mod tests {
             common: (0..errors.len()).collect(),
             errors,
             noise,
+            unpaired: vec![],
+            influence: vec![],
             stochastic: true,
             lost: 0,
         }
@@ -466,7 +475,7 @@ mod tests {
             (errors.upper - errors.value) / errors.standard_error
         };
         let wider = noise_width(&few) / noise_width(&many);
-        let student = student_widening(paths as u64, demands.level, 2 * 4);
+        let student = student_widening(paths as u64, demands.level, 2.0 * 4.0);
         assert!(
             student > 1.2 && (wider - student).abs() < 1e-9,
             "{wider} against {student}"

@@ -3,7 +3,8 @@
 //! The theorem bounds max_k |E h(x_k) − E h(z_k)| by C η^{(1−α)/2}; it says nothing about the slope that a finite ladder
 //! shows, which may lie below the guaranteed order for all η within reach (theory §4). What it does say is that the error
 //! vanishes as η → 0. So the check extrapolates the signed error of every test function at every common time to η → 0 and
-//! asks whether the limits are 0:
+//! asks whether the limits are 0. Their intervals hold together, at the quantile of the largest of all their errors (a
+//! max-statistic), whose joint law is known from batches of paths:
 //!
 //! * **refuted** — some limit differs from 0 by more than its simultaneous interval and by more than a negligible part of
 //!   the function's natural scale;
@@ -12,8 +13,12 @@
 //!   largest η: one that does not stand without the coarsest one and two rungs, or an error that still falls faster and
 //!   faster along the ladder. Extrapolating that would call a limit what is only a late start.
 
+use crate::ensemble::BATCHES;
 use crate::report::result::{ErrorPoint, Estimate, FunctionCheck, SlopePoint, Verdict};
-use crate::statistics::{PowerSeries, bonferroni_quantile, normal_quantile, student_widening};
+use crate::statistics::{
+    ErrorColumn, PowerSeries, bonferroni_quantile, effective_tests, normal_quantile, order,
+    student_widening,
+};
 
 /// Paths from which on normal intervals are trusted.
 pub const NORMAL_PATHS: u64 = 100;
@@ -35,6 +40,11 @@ pub struct Demands {
     pub squares: bool,
     /// Paths below which there is no verdict. Below [`NORMAL_PATHS`] intervals are widened to Student's.
     pub fewest_paths: u64,
+    /// The [effective number](effective_limits) of limits that share the level, where it is known from several comparisons: theirs
+    /// together, per comparison.
+    pub limits: Option<f64>,
+    /// Sampling goes on until it contributes at most this much, in units of the scale, to the half-width of every limit.
+    pub precision: Option<f64>,
 }
 
 impl Demands {
@@ -79,12 +89,24 @@ pub struct Rung {
     pub errors: Vec<Vec<f64>>,
     /// Their standard errors.
     pub noise: Vec<Vec<f64>>,
+    /// What they would be with independent noise on the two sides; empty where one side is exact.
+    pub unpaired: Vec<Vec<f64>>,
+    /// `influence[time][function]`: what each batch of paths contributes to the error; empty where that is not known.
+    pub influence: Vec<Vec<Vec<f64>>>,
     /// Indices into `times` of the common times, on which the limit is taken; as many on every rung.
     pub common: Vec<usize>,
     /// Whether there is noise: without it one path is enough.
     pub stochastic: bool,
     /// Paths lost in either process, to blow-ups or (Regime II) failed projections.
     pub lost: u64,
+}
+
+impl Rung {
+    /// Of one error; empty where it is not known.
+    fn influence(&self, time: usize, function: usize) -> &[f64] {
+        let row = self.influence.get(time).and_then(|r| r.get(function));
+        row.map_or(&[], |d| d)
+    }
 }
 
 /// The outcome for one comparison.
@@ -100,6 +122,62 @@ pub struct Judgement {
     pub functions: Vec<FunctionCheck>,
     /// By how many times the paths would have to grow for a verdict; 1 when there is one, ∞ where paths do not help.
     pub paths_factor: f64,
+    /// The same for the precision that was asked for; 1 where it is reached.
+    pub precision_factor: f64,
+    /// How many times as many paths the widest limit would take with independent noise on the two sides.
+    pub speed_up: Option<f64>,
+    /// How many independent limits those of this comparison amount to, where all share the level.
+    pub effective_limits: f64,
+}
+
+/// How many independent limits the limits of some comparisons amount to, all functions and common times together, where one of them
+/// exceeds its bound with probability `tail`: see [`effective_tests`]. Rungs at one η share their paths, others are independent.
+pub fn effective_limits(parts: &[(&Claim, &[Rung])], functions: usize, tail: f64) -> f64 {
+    let mut ladder: Vec<f64> = parts.iter().flat_map(|p| p.1).map(|r| r.eta).collect();
+    ladder.sort_by(f64::total_cmp);
+    ladder.dedup();
+    let mut errors: Vec<Vec<f64>> = vec![];
+    let mut unknown = 0;
+    for (claim, rungs) in parts {
+        let etas: Vec<f64> = rungs.iter().map(|r| r.eta).collect();
+        let series = PowerSeries::new(&claim.generators, &etas);
+        let times = rungs.iter().map(|r| r.common.len()).min().unwrap_or(0);
+        for (h, c) in (0..functions).flat_map(|h| (0..times).map(move |c| (h, c))) {
+            let (signed, noise) = at_common_time(rungs, h, c);
+            let Some(fit) = series.extrapolate(&signed, &noise, magnitude(rungs, h)) else {
+                continue;
+            };
+            let known = |r: &Rung| !r.influence(r.common[c], h).is_empty();
+            if rungs.iter().zip(&noise).any(|(r, s)| *s > 0.0 && !known(r)) {
+                unknown += 1;
+                continue;
+            }
+            let mut error = vec![0.0; ladder.len() * BATCHES];
+            for (rung, weight) in rungs.iter().zip(&fit.weights) {
+                let place = ladder.partition_point(|eta| *eta < rung.eta) * BATCHES;
+                let influence = rung.influence(rung.common[c], h);
+                for (e, d) in error[place..].iter_mut().zip(influence) {
+                    *e = weight * d;
+                }
+            }
+            errors.push(error);
+        }
+    }
+    effective_tests(&errors, tail) + f64::from(unknown)
+}
+
+/// Errors and standard errors of a function along the ladder at a common time.
+fn at_common_time(rungs: &[Rung], h: usize, c: usize) -> (Vec<f64>, Vec<f64>) {
+    let at = |r: &Rung| (r.errors[r.common[c]][h], r.noise[r.common[c]][h]);
+    rungs.iter().map(at).unzip()
+}
+
+/// The largest |error| of a function at the common times.
+fn magnitude(rungs: &[Rung], h: usize) -> f64 {
+    let common = rungs
+        .iter()
+        .flat_map(|r| r.common.iter().map(|&j| &r.errors[j]));
+    common.map(|e| e[h].abs()).fold(0.0, f64::max)
 }
 
 /// Judges a ladder; rungs from the largest η to the smallest. `scales[h]` are the natural scales (> 0) of the functions and
@@ -115,13 +193,17 @@ pub fn judge(
     let series = PowerSeries::new(&claim.generators, &etas);
     let times = rungs.iter().map(|r| r.common.len()).min().unwrap_or(0);
     // Half of the level's complement goes to the limits, half to the error curves.
-    let z_limit = bonferroni_quantile(demands.level, 2 * times * scales.len());
+    let tail = 0.5 * (1.0 - demands.level);
+    let limits = demands
+        .limits
+        .unwrap_or_else(|| effective_limits(&[(claim, rungs)], scales.len(), tail));
+    let z_limit = bonferroni_quantile(demands.level, 2.0 * limits);
     let points: usize = rungs.iter().map(|r| r.times.len()).sum();
-    let z_curve = bonferroni_quantile(demands.level, 2 * points * scales.len());
+    let z_curve = bonferroni_quantile(demands.level, 2.0 * (points * scales.len()) as f64);
     // Means over few paths: Student's quantile in place of the normal one.
     let fewest = rungs.iter().filter(|r| r.stochastic).map(|r| r.n).min();
     let widening = match fewest {
-        Some(n) if n < NORMAL_PATHS => student_widening(n, demands.level, 2 * times * scales.len()),
+        Some(n) if n < NORMAL_PATHS => student_widening(n, demands.level, 2.0 * limits),
         _ => 1.0,
     };
     let (z_limit, z_curve) = (widening * z_limit, widening * z_curve);
@@ -129,16 +211,9 @@ pub fn judge(
     let mut evidence = Evidence::default();
     for (h, &scale) in scales.iter().enumerate() {
         let mut check = error_curve(claim, rungs, h, scale, demands.level, z_curve);
-        let magnitude = rungs
-            .iter()
-            .flat_map(|r| r.common.iter().map(|&j| r.errors[j][h].abs()))
-            .fold(0.0, f64::max);
+        let magnitude = magnitude(rungs, h);
         for c in 0..times {
-            let column = |f: &dyn Fn(&Rung, usize) -> f64| -> Vec<f64> {
-                rungs.iter().map(|r| f(r, r.common[c])).collect()
-            };
-            let errors = column(&|r, j| r.errors[j][h]);
-            let noise = column(&|r, j| r.noise[j][h]);
+            let (errors, noise) = at_common_time(rungs, h, c);
             let Some(fit) = series.extrapolate(&errors, &noise, magnitude) else {
                 evidence.unfit += 1;
                 continue;
@@ -178,12 +253,15 @@ pub fn judge(
                     .collect();
             }
             let relative = limit.scaled(1.0 / scale);
+            let noise_share = z_limit * fit.standard_error / scale;
+            evidence.noisiest = evidence.noisiest.max(noise_share);
             if evidence
                 .widest
                 .is_none_or(|(_, w)| demands.reach(relative) > demands.reach(w))
             {
                 evidence.widest = Some((h, relative));
-                evidence.noise_share = z_limit * fit.standard_error / scale;
+                evidence.noise_share = noise_share;
+                evidence.speed_up = speed_up(rungs, &fit.weights, h, c);
                 let bias = half / scale - evidence.noise_share;
                 let value = if demands.squares {
                     relative.value
@@ -232,7 +310,23 @@ pub fn judge(
         }),
         functions,
         paths_factor,
+        precision_factor: demands.precision.map_or(1.0, |p| {
+            (evidence.noisiest / p).powi(2).clamp(1.0, f64::MAX)
+        }),
+        speed_up: evidence.speed_up,
+        effective_limits: limits,
     }
+}
+
+/// The variance of a limit with independent noise on the two sides over that on paired paths.
+fn speed_up(rungs: &[Rung], weights: &[f64], h: usize, c: usize) -> Option<f64> {
+    let (mut paired, mut unpaired) = (0.0, 0.0);
+    for (rung, w) in rungs.iter().zip(weights) {
+        let j = rung.common[c];
+        paired += (w * rung.noise[j][h]).powi(2);
+        unpaired += (w * rung.unpaired.get(j)?.get(h)?).powi(2);
+    }
+    Some(unpaired / paired).filter(|s| s.is_finite())
 }
 
 /// By how much an interval stays away from 0; negative if it contains 0.
@@ -268,6 +362,10 @@ struct Evidence {
     /// Half-width of the widest limit due to sampling, and the part of the tolerance left for it.
     noise_share: f64,
     room: f64,
+    /// Largest half-width of any limit due to sampling.
+    noisiest: f64,
+    /// Of the widest limit.
+    speed_up: Option<f64>,
 }
 
 impl Evidence {
@@ -437,9 +535,37 @@ fn error_curve(
             }
         })
         .collect();
+    let generator = claim.generators.iter().copied().find(|g| *g > 0.0);
+    let generator = generator.unwrap_or(1.0);
+    // Points at the noise floor measure noise.
+    let columns: Vec<(&Rung, [Vec<f64>; 2], Vec<Vec<f64>>)> = rungs
+        .iter()
+        .zip(&errors)
+        .filter(|(_, p)| p.error.lower > 0.0)
+        .map(|(r, _)| {
+            let column = |rows: &[Vec<f64>]| rows.iter().map(|row| row[h]).collect();
+            let influence = (0..r.times.len()).map(|j| r.influence(j, h).to_vec());
+            (
+                r,
+                [column(&r.errors), column(&r.noise)],
+                influence.collect(),
+            )
+        })
+        .collect();
+    let columns: Vec<ErrorColumn> = columns
+        .iter()
+        .map(|(r, [errors, noise], influence)| ErrorColumn {
+            eta: r.eta,
+            errors,
+            noise,
+            influence,
+            n: r.n,
+        })
+        .collect();
     FunctionCheck {
         function: h,
         scale,
+        order: order(&columns, generator),
         errors,
         slopes,
         limit: nothing(level),
@@ -464,6 +590,8 @@ mod tests {
         negligible: 0.002,
         squares: false,
         fewest_paths: NORMAL_PATHS,
+        limits: None,
+        precision: None,
     };
 
     /// A ladder of seven η with three functions at eight times; `truth(ε, t)` is the error, `noise` its standard error.
@@ -503,6 +631,8 @@ mod tests {
                     times: times.clone(),
                     errors,
                     noise: vec![vec![noise; 3]; 8],
+                    unpaired: vec![],
+                    influence: vec![],
                     common: (0..8).collect(),
                     stochastic: true,
                     lost: 0,
@@ -534,6 +664,73 @@ mod tests {
             assert!(refuted <= 36, "α = {alpha}: {refuted} of 400 refuted");
             assert_eq!(missed, 0, "α = {alpha}: {missed} of 400 limits missed");
         }
+    }
+
+    /// Errors that are the same at all times count once a function, in one comparison and in two on the same paths; where nothing is
+    /// known of their joint law every limit counts. The intervals shrink accordingly, and nothing else changes.
+    #[test]
+    fn dependent_limits_share_the_level() {
+        let (claim, rungs) = ladder(1, 0.0, 2e-3, |e, t| 0.2 * e * t);
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
+        let known: Vec<Rung> = rungs
+            .iter()
+            .map(|r| {
+                let mut batches = || -> Vec<f64> {
+                    let draw = |_| rng.sample::<f64, _>(StandardNormal);
+                    let d: Vec<f64> = (0..BATCHES).map(draw).collect();
+                    let norm = d.iter().map(|x| x * x).sum::<f64>().sqrt();
+                    d.iter().map(|x| 2e-3 * x / norm).collect()
+                };
+                let row: Vec<Vec<f64>> = (0..3).map(|_| batches()).collect();
+                Rung {
+                    influence: vec![row; 8],
+                    ..r.clone()
+                }
+            })
+            .collect();
+        let tail = 0.001;
+        let count = |parts: &[(&Claim, &[Rung])]| effective_limits(parts, 3, tail);
+        assert_eq!(count(&[(&claim, &rungs)]), 24.0);
+        let one = count(&[(&claim, &known)]);
+        assert!((one - 3.0).abs() < 0.1, "{one}");
+        let two = count(&[(&claim, &known), (&claim, &known)]);
+        assert!((two - 3.0).abs() < 0.1, "{two}");
+        let names: Vec<String> = (0..3).map(|h| format!("h{h}")).collect();
+        let judged = |rungs: &[Rung]| judge(&claim, rungs, &[1.0; 3], &names, DEMANDS);
+        let (wide, narrow) = (judged(&rungs), judged(&known));
+        assert_eq!(wide.limit.value, narrow.limit.value);
+        let width = |j: &Judgement| j.limit.upper - j.limit.value;
+        assert!(width(&narrow) < width(&wide) && width(&narrow) > 0.7 * width(&wide));
+    }
+
+    /// The precision that is asked for is a half-width, and takes paths in its square; the gain by shared noise is a ratio of
+    /// variances.
+    #[test]
+    fn precision_and_gain_are_ratios_of_variances() {
+        let (claim, rungs) = ladder(1, 0.0, 2e-3, |e, t| 0.2 * e * t);
+        let unpaired: Vec<Rung> = rungs
+            .iter()
+            .map(|r| Rung {
+                unpaired: vec![vec![0.06; 3]; 8],
+                ..r.clone()
+            })
+            .collect();
+        let names: Vec<String> = (0..3).map(|h| format!("h{h}")).collect();
+        let judged = |precision| {
+            let demands = Demands {
+                precision: Some(precision),
+                ..DEMANDS
+            };
+            judge(&claim, &unpaired, &[1.0; 3], &names, demands)
+        };
+        let fine = judged(1e-4).precision_factor;
+        assert!(fine > 1.0 && (fine / judged(2e-4).precision_factor - 4.0).abs() < 1e-9);
+        assert_eq!(judged(0.9).precision_factor, 1.0);
+        assert!((judged(0.9).speed_up.expect("both sides have paths") - 900.0).abs() < 1e-6);
+        assert_eq!(
+            judge(&claim, &rungs, &[1.0; 3], &names, DEMANDS).speed_up,
+            None
+        );
     }
 
     /// The pre-asymptotic trap: a slope below the guaranteed order all along the ladder does not refute.

@@ -91,8 +91,8 @@ struct Line {
     limit: String,
     bound: String,
     tolerance: String,
-    slopes: String,
-    order: String,
+    orders: String,
+    proven: String,
     reason: String,
     next: String,
 }
@@ -263,8 +263,8 @@ fn line(row: &Row) -> Line {
         },
         bound,
         tolerance: format!("{}\u{a0}%", terminal::percent(row.tolerance)),
-        slopes: terminal::slopes(row),
-        order: terminal::order(row),
+        orders: terminal::orders(row),
+        proven: terminal::order(row),
         reason: row.reason.clone(),
         next: row.next.clone().unwrap_or_default(),
     }
@@ -405,6 +405,8 @@ fn facts(result: &ScenarioResult) -> Vec<(&'static str, String)> {
                 false => format!("{} to {} in {rounds}", grouped(fewest), grouped(most)),
             },
         ),
+        ("Level", level(result)),
+        ("Gain by shared noise", gain(result)),
         ("Path-steps", short(effort.path_steps as f64)),
         ("Run time", duration(effort.seconds)),
         (
@@ -423,6 +425,37 @@ fn facts(result: &ScenarioResult) -> Vec<(&'static str, String)> {
         ("Files", format!("{}/", info.name)),
     ]);
     facts
+}
+
+/// What the level is split over.
+fn level(result: &ScenarioResult) -> String {
+    let comparisons = &result.comparisons;
+    let Some(first) = comparisons.first() else {
+        return "–".to_owned();
+    };
+    let limits: usize = comparisons.iter().map(|c| c.limits).sum();
+    let effective: f64 = comparisons.iter().map(|c| c.effective_limits).sum();
+    format!(
+        "{}\u{a0}% for each comparison; its {} limits of expectations, by their correlations, count as {} independent ones",
+        coverage(first.level),
+        grouped((limits as f64 / comparisons.len() as f64).round() as u64),
+        number(effective / comparisons.len() as f64)
+    )
+}
+
+/// How many times as many paths independent noise would take.
+fn gain(result: &ScenarioResult) -> String {
+    let gains = result.comparisons.iter().filter_map(|c| c.speed_up);
+    let (least, most) = gains.fold((f64::INFINITY, 0.0f64), |(a, b), g| (a.min(g), b.max(g)));
+    let shown = |g: f64| match g {
+        g if g < 99.5 => format!("{g:.1}"),
+        g => short(g.round()),
+    };
+    match (shown(least), shown(most)) {
+        _ if least > most => "–".to_owned(),
+        (a, b) if a == b => format!("effective speed-up ×{a}"),
+        (a, b) => format!("effective speed-up ×{a} to ×{b}"),
+    }
 }
 
 /// Four significant digits.

@@ -10,7 +10,7 @@ use super::text::{self, Label};
 use super::theme::{self, Dash, EXACT, FAINT, QUIET};
 use crate::report::result::{Comparison, Regime, ScenarioResult};
 
-/// Slopes whose interval is wider than this say nothing.
+/// Orders whose interval is wider than this say nothing.
 const WIDEST: f64 = 0.6;
 /// Room of the points of one α, in units of α.
 const DODGE: f64 = 0.1;
@@ -72,14 +72,13 @@ struct Point {
     exact: bool,
 }
 
-/// Per function the slope between the two smallest η that is known well enough, and the last slope of exact moments.
+/// Per function the order of the whole ladder where it is known well enough, and the last slope of exact moments.
 fn points(comparison: &Comparison) -> Vec<Point> {
     let mut points = Vec::new();
     for check in comparison.functions.iter().take(MOST_FUNCTIONS) {
-        let known = check.slopes.iter().rev().map(|s| s.slope).find(|s| {
-            let (low, high) = (s.lower.min(s.value), s.upper.max(s.value));
-            s.value.is_finite() && high - low < WIDEST && s.value.abs() < 10.0
-        });
+        let known = check
+            .order
+            .filter(|o| o.value.abs() < 10.0 && o.upper - o.lower < WIDEST);
         points.extend(known.map(|s| Point {
             function: check.function,
             order: s.value,
@@ -173,9 +172,9 @@ fn sheet<'a>(result: &'a ScenarioResult, groups: &[(&str, Vec<&'a Comparison>)])
     Sheet {
         name: "order".to_owned(),
         caption: format!(
-            "Order of the weak error in η against the momentum index α: hollow, the measured local slope between the smallest η where it \
-             is known to within {WIDEST}, with its pointwise interval{}; short dashes: the order (1−α)/2 that Theorem 4.5 proves; dots: \
-             1−α. A slope measured at finite η below the proven order refutes nothing.",
+            "Order of the weak error in η against the momentum index α: hollow, the order as η → 0 from all errors that stand out \
+             of the noise, with its 95 % interval (shown where it is known to within {WIDEST}){}; short dashes: the order (1−α)/2 that \
+             Theorem 4.5 proves; dots: 1−α. An order below the proven one, which holds for an unknown constant, refutes nothing by itself.",
             match etas.first().filter(|_| exact) {
                 Some(eta) => format!(
                     "; filled, black: the local slope of exact moments at η = {}",
