@@ -665,6 +665,7 @@ fn a_run_writes_everything_and_exits_with_0() {
                 "figures",
                 "limits.csv",
                 "moments.csv",
+                "orders.csv",
                 "quantiles.csv",
                 "result.json",
                 "slopes.csv",

@@ -59,10 +59,11 @@ impl PowerSeries {
                 .iter()
                 .flat_map(|p| multiples.iter().map(move |m| p + m));
             powers = sums.collect();
+            powers.sort_by(f64::total_cmp);
+            powers.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+            // The least sums of all come from the least ones so far.
+            powers.truncate(TERMS + 1);
         }
-        powers.sort_by(f64::total_cmp);
-        powers.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
-        powers.truncate(TERMS + 1);
         PowerSeries {
             powers: powers.split_off(1.min(powers.len())),
             etas: etas.to_vec(),
@@ -194,6 +195,8 @@ mod tests {
         assert_eq!(&p.powers()[..4], &[0.5, 1.0, 1.5, 2.0]);
         let p = PowerSeries::new(&[0.75, 1.0], &ETAS);
         assert_eq!(&p.powers()[..5], &[0.75, 1.0, 1.5, 1.75, 2.0]);
+        let many: Vec<f64> = (1..20).map(f64::from).collect();
+        assert_eq!(PowerSeries::new(&many, &ETAS).powers(), &many[..10]);
     }
 
     /// Smooth curves of the class: the interval contains the limit and shrinks with the data's precision.

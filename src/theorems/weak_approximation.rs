@@ -535,8 +535,13 @@ fn error_curve(
             }
         })
         .collect();
-    let generator = claim.generators.iter().copied().find(|g| *g > 0.0);
-    let generator = generator.unwrap_or(1.0);
+    // Terms of the expansion behind the first, relative to it.
+    let series = PowerSeries::new(&claim.generators, &[]);
+    let relative = series.powers().windows(2).scan(0.0, |sum, p| {
+        *sum += p[1] - p[0];
+        Some(*sum)
+    });
+    let corrections: Vec<f64> = relative.collect();
     // Points at the noise floor measure noise.
     let columns: Vec<(&Rung, [Vec<f64>; 2], Vec<Vec<f64>>)> = rungs
         .iter()
@@ -565,7 +570,7 @@ fn error_curve(
     FunctionCheck {
         function: h,
         scale,
-        order: order(&columns, generator),
+        order: order(&columns, &corrections),
         errors,
         slopes,
         limit: nothing(level),
