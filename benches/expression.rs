@@ -4,7 +4,9 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use slowsde::clocks::Steps;
-use slowsde::ensemble::{Control, Dynamics, Ensemble, InitialMomentum, Plan, TestFunction};
+use slowsde::ensemble::{
+    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
+};
 use slowsde::expression::Scope;
 use slowsde::landscape::{
     DoubleWell, Expression, Hyperbola, Landscape, Quadratic, Sphere, Steepness, Valley,
@@ -52,6 +54,7 @@ fn ensemble(landscape: Arc<dyn Landscape>) -> (Ensemble, Plan) {
         functions: vec![TestFunction::Coordinate(0)],
         monitored: vec![],
         pairs: vec![(0, 1)],
+        laws: LawPlan::default(),
         paths: None,
     };
     (ensemble, plan)

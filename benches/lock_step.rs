@@ -9,7 +9,9 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use slowsde::clocks::Steps;
-use slowsde::ensemble::{Control, Dynamics, Ensemble, InitialMomentum, Plan, TestFunction};
+use slowsde::ensemble::{
+    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
+};
 use slowsde::landscape::Hyperbola;
 use slowsde::oracle::{EntryLaw, Factor, FactorNoise, Oracle};
 use slowsde::random::StreamKey;
@@ -59,6 +61,7 @@ fn ensemble(steps: u64) -> (Ensemble, Plan) {
         functions: vec![TestFunction::Coordinate(0)],
         monitored: vec![],
         pairs: vec![(0, 1)],
+        laws: LawPlan::default(),
         paths: None,
     };
     (ensemble, plan)

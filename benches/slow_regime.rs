@@ -13,7 +13,7 @@ use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use slowsde::clocks::{SlowTime, Steps};
 use slowsde::ensemble::{
-    Control, Dynamics, Ensemble, InitialMomentum, Plan, SlowGrid, SlowRegime, SlowScheme,
+    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, SlowGrid, SlowRegime, SlowScheme,
     TestFunction,
 };
 use slowsde::landscape::Hyperbola;
@@ -90,6 +90,7 @@ fn ensemble(slow_sde: bool) -> (Ensemble, Plan) {
         functions: vec![TestFunction::Coordinate(0)],
         monitored: vec![],
         pairs: vec![(0, 1)],
+        laws: LawPlan::default(),
         paths: None,
     };
     (ensemble, plan)

@@ -6,7 +6,9 @@
 //! Run with `cargo run --release --example own_landscape`; `cargo test --example own_landscape` runs its checks.
 
 use slowsde::clocks::{FastTime, Steps};
-use slowsde::ensemble::{Control, Dynamics, Ensemble, InitialMomentum, Plan, TestFunction};
+use slowsde::ensemble::{
+    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
+};
 use slowsde::landscape::{Expression, Landscape, check_derivatives};
 use slowsde::oracle::{EntryLaw, ExpressionNoise, Oracle};
 use slowsde::random::StreamKey;
@@ -86,6 +88,7 @@ fn difference(loss: &Expression, eta: f64) -> Result<(f64, f64), Box<dyn Error>>
         functions: vec![TestFunction::SquaredNorm],
         monitored: vec![],
         pairs: vec![(1, 0)],
+        laws: LawPlan::default(),
         paths: None,
     };
     let total = ensemble.run(&plan, 0..16_384, 1024, &Control::default())?;

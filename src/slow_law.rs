@@ -176,7 +176,10 @@ impl SlowLaw {
                 SlowLaw::Rest { trace, .. } => *trace,
                 SlowLaw::OrnsteinUhlenbeck { .. } | SlowLaw::SphereBrownian { .. } => return None,
             },
-            TestFunction::Recovery | TestFunction::Expression(_) => return None,
+            TestFunction::SquaredGradient
+            | TestFunction::TraceCovariance
+            | TestFunction::Recovery
+            | TestFunction::Expression(_) => return None,
         })
     }
 }
@@ -232,7 +235,10 @@ fn sphere_expectation(start: &DVector<f64>, time: f64, h: TestFunction) -> Optio
         TestFunction::SquaredNorm => 1.0,
         TestFunction::Loss => 0.0,
         TestFunction::TraceHessian => 2.0,
-        TestFunction::Recovery | TestFunction::Expression(_) => return None,
+        TestFunction::SquaredGradient
+        | TestFunction::TraceCovariance
+        | TestFunction::Recovery
+        | TestFunction::Expression(_) => return None,
     })
 }
 
@@ -266,7 +272,9 @@ fn sphere_moment(d: usize, start: f64, time: f64, degree: u32) -> f64 {
 mod tests {
     use super::*;
     use crate::landscape::{Hyperbola, Landscape, Sphere, Steepness, Valley};
+    use crate::oracle::{EntryLaw, Factor, FactorNoise, Oracle};
     use nalgebra::DMatrix;
+    use std::sync::Arc;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -289,17 +297,31 @@ mod tests {
     }
 
     /// h(x) itself, at a point of Γ.
-    fn value(landscape: &dyn Landscape, h: TestFunction, x: &DVector<f64>) -> f64 {
+    fn value(landscape: &Arc<dyn Landscape>, h: TestFunction, x: &DVector<f64>) -> f64 {
+        let oracle = Oracle {
+            landscape: landscape.clone(),
+            noise: Arc::new(FactorNoise::new(
+                Factor::Isotropic(1.0),
+                EntryLaw::Gaussian,
+                x.len(),
+            )),
+        };
         let x = crate::landscape::broadcast(x.as_slice());
         let mut out = [crate::real::Lanes::ZERO];
-        h.evaluate(landscape, &x, &mut out);
+        h.evaluate(&oracle, &x, &mut out, &mut []);
         out[0].to_array()[0]
     }
 
     /// Kolmogorov's backward equation. X solves (4) = dΦ(noise), so u(τ, x) = E h(X_τ) with X_0 = Φ(x) obeys
     /// ∂_τ u = ½ Σ_r D²u[b_r, b_r] on Γ, with the columns b_r of a factor of Σ and second differences *across* Γ: the whole of
     /// ½∂²Φ[Σ] enters through Φ alone. Together with u(0, x) = h(Φ(x)) this determines the law.
-    fn check(name: &str, landscape: &dyn Landscape, noise: SlowNoise, x0: &[f64]) -> Outcome {
+    fn check(
+        name: &str,
+        landscape: impl Landscape + 'static,
+        noise: SlowNoise,
+        x0: &[f64],
+    ) -> Outcome {
+        let landscape: Arc<dyn Landscape> = Arc::new(landscape);
         let x0 = DVector::from_column_slice(x0);
         let d = x0.len();
         let point = landscape.exact_projection(&x0).ok_or("no Φ")?;
@@ -323,7 +345,7 @@ mod tests {
             };
             known += 1;
             assert!(
-                (start - value(landscape, h, &point)).abs() < 1e-13 * (1.0 + start.abs()),
+                (start - value(&landscape, h, &point)).abs() < 1e-13 * (1.0 + start.abs()),
                 "{what}: {start} at time 0"
             );
             for tau in [0.1, 0.7] {
@@ -375,16 +397,16 @@ mod tests {
         use SlowNoise::{Hessian, Isotropic};
         for kappa in [0.5, 0.0, -0.3] {
             let valley = Valley::new(Steepness::Exponential { kappa })?;
-            check("valley", &valley, Isotropic(0.8), &[0.9, 0.3])?;
+            check("valley", valley, Isotropic(0.8), &[0.9, 0.3])?;
         }
         let valley = Valley::new(Steepness::Quadratic)?;
-        check("valley, 1 + u²", &valley, Hessian(0.7), &[0.9, 0.4])?;
-        check("hyperbola", &Hyperbola, Hessian(0.6), &[1.8, 0.7])?;
-        check("hyperbola, left", &Hyperbola, Hessian(0.6), &[-0.5, -1.7])?;
+        check("valley, 1 + u²", valley, Hessian(0.7), &[0.9, 0.4])?;
+        check("hyperbola", Hyperbola, Hessian(0.6), &[1.8, 0.7])?;
+        check("hyperbola, left", Hyperbola, Hessian(0.6), &[-0.5, -1.7])?;
         for d in [2, 3, 5] {
             let x: Vec<f64> = (0..d).map(|i| 0.7 - 0.4 * i as f64).collect();
-            check("sphere", &Sphere::new(d)?, Isotropic(0.5), &x)?;
-            check("sphere", &Sphere::new(d)?, Hessian(0.5), &x)?;
+            check("sphere", Sphere::new(d)?, Isotropic(0.5), &x)?;
+            check("sphere", Sphere::new(d)?, Hessian(0.5), &x)?;
         }
         Ok(())
     }

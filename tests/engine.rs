@@ -565,6 +565,32 @@ fn oracles_have_their_covariance() {
         let mut rngs = [slowsde::random::LaneRng::new(key, Purpose::Innovation, 0)];
         let mut xi = vec![slowsde::real::Lanes::ZERO; noise.innovation().entries()];
         let zero = slowsde::real::Lanes::ZERO;
+        // tr Σ and ‖∇L‖² as test functions, at another point in every lane of two groups, against Σ and ∇L themselves.
+        let away = |lane: usize| -> Vec<f64> {
+            let factor = 0.5 + lane as f64 / 8.0;
+            point.iter().map(|x| x * factor).collect()
+        };
+        let mut places = vec![zero; 6];
+        for lane in 0..16 {
+            set_lane(&mut places[lane / 8 * 3..][..3], lane % 8, &away(lane));
+        }
+        for h in [TestFunction::TraceCovariance, TestFunction::SquaredGradient] {
+            let mut values = [zero; 2];
+            let mut scratch = vec![zero; h.scratch(&oracle)];
+            h.evaluate(&oracle, &places, &mut values, &mut scratch);
+            for lane in 0..16 {
+                let x = DVector::from_vec(away(lane));
+                let want = match h {
+                    TestFunction::TraceCovariance => oracle.covariance(&x).trace(),
+                    _ => landscape.jet(&x).gradient.norm_squared(),
+                };
+                let got = values[lane / 8].to_array()[lane % 8];
+                assert!(
+                    want > 0.0 && (got / want - 1.0).abs() < 1e-12,
+                    "{name}: {h} is {got}, not {want}"
+                );
+            }
+        }
         let (mut v, mut g) = ([zero; 3], [zero; 3]);
         let mut scratch = vec![zero; noise.scratch() + 3];
         let n = 40_000;

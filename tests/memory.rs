@@ -5,7 +5,9 @@ mod common;
 
 use common::*;
 use slowsde::clocks::Steps;
-use slowsde::ensemble::{Dynamics, Ensemble, PathPlan, Plan, SlowGrid, SlowRegime, SlowScheme};
+use slowsde::ensemble::{
+    Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, SlowScheme,
+};
 use slowsde::landscape::Hyperbola;
 use slowsde::oracle::Factor;
 use slowsde::schedule::{RateKind, Shape};
@@ -90,11 +92,14 @@ fn forget_the_peak() {
 #[test]
 fn peak_memory_is_flat() {
     let fast = plan(&["x[1]", "x[2]^2", "loss"], &[(0, 1)]);
-    let paths = PathPlan {
-        common: vec![2, 4],
+    let laws = LawPlan {
+        saves: vec![2, 4],
+        projected: vec![2, 4],
         directions: vec![vec![0.6, 0.8]],
     };
+    let paths = PathPlan { common: vec![2, 4] };
     let slow = Plan {
+        laws,
         paths: Some(paths),
         ..plan(&["x[1]", "trace_hessian"], &[(0, 2), (1, 2), (3, 2)])
     };

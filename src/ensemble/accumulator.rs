@@ -3,8 +3,10 @@
 use super::batches::BatchSums;
 use super::block::{BlockView, Observer, PathFailures};
 use super::histogram::DyadicHistogram;
+use super::laws::{self, Law, LawPlan};
 use super::path_statistics::{PathCollector, PathPlan, PathStatistics};
 use super::{Dynamics, Ensemble, TestFunction};
+use crate::oracle::Oracle;
 use crate::real::Lanes;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +19,18 @@ pub struct Plan {
     pub monitored: Vec<usize>,
     /// Pairs of processes whose paired difference h(left) − h(right) is kept.
     pub pairs: Vec<(usize, usize)>,
+    /// Laws that are kept batch by batch.
+    pub laws: LawPlan,
     /// Regime II: what is kept of whole paths.
     pub paths: Option<PathPlan>,
+}
+
+impl Plan {
+    /// Room for what evaluating the panel needs.
+    pub(super) fn scratch(&self, oracle: &Oracle) -> Vec<Lanes> {
+        let sizes = self.functions.iter().map(|h| h.scratch(oracle));
+        vec![Lanes::ZERO; sizes.max().unwrap_or(0)]
+    }
 }
 
 /// Mean and sum of squared deviations of several variables side by side (Welford; merged by Chan's formula).
@@ -142,6 +154,8 @@ pub struct Accumulator {
     pub histograms: Vec<Vec<Vec<DyadicHistogram>>>,
     /// Per process.
     pub failures: Vec<crate::report::result::Failures>,
+    /// The laws of the plan by batch, in increasing order of the batch.
+    pub laws: Vec<(usize, Law)>,
     /// Regime II: whole paths.
     pub paths: Option<PathStatistics>,
 }
@@ -191,6 +205,7 @@ impl Accumulator {
             a.unprojected += b.unprojected;
             a.first = [a.first, b.first].into_iter().flatten().min();
         }
+        laws::merge(&mut self.laws, &other.laws);
         if let (Some(a), Some(b)) = (&mut self.paths, &other.paths) {
             a.merge(b);
         }
@@ -210,6 +225,7 @@ pub struct Collector<'a> {
     /// Moments of one block on their way into the total.
     moments: Moments,
     joint: CoMoments,
+    scratch: Vec<Lanes>,
     paths: Option<PathCollector<'a>>,
 }
 
@@ -235,6 +251,7 @@ impl<'a> Collector<'a> {
                     saves
                 ],
                 failures: vec![Default::default(); processes],
+                laws: vec![(batch, Law::empty(plan, processes))],
                 paths: None,
             },
             values: vec![lanes.clone(); processes],
@@ -253,7 +270,8 @@ impl<'a> Collector<'a> {
                 least: vec![0.0; functions],
                 greatest: vec![0.0; functions],
             },
-            paths: PathCollector::new(ensemble, plan, batch),
+            scratch: plan.scratch(&ensemble.oracle),
+            paths: PathCollector::new(ensemble, plan),
         }
     }
 
@@ -266,7 +284,7 @@ impl<'a> Collector<'a> {
 
 impl Observer for Collector<'_> {
     fn observe(&mut self, save: usize, view: &BlockView<'_>) {
-        let landscape = &*view.ensemble.oracle.landscape;
+        let oracle = &view.ensemble.oracle;
         let n = count(view.alive);
         let active = &view.ensemble.active;
         for (process, dynamics) in view.ensemble.processes.iter().enumerate() {
@@ -275,19 +293,15 @@ impl Observer for Collector<'_> {
             }
             let values = &mut self.values[process];
             for (h, out) in self.plan.functions.iter().zip(values.iter_mut()) {
-                h.evaluate(landscape, view.state(process), out);
+                h.evaluate(oracle, view.state(process), out, &mut self.scratch);
             }
             let histograms = &mut self.total.histograms[save][process];
             for (&f, histogram) in self.plan.monitored.iter().zip(histograms) {
-                for (v, alive) in values[f].iter().zip(view.alive) {
-                    let bits = alive.to_bitmask();
-                    for (lane, x) in v.to_array().into_iter().enumerate() {
-                        if (bits >> lane) & 1 == 1 {
-                            histogram.add(x);
-                        }
-                    }
-                }
+                laws::add(histogram, &values[f], view.alive);
             }
+            let law = &mut self.total.laws[0].1;
+            law.observe(self.plan, save, process, values, view);
+            law.project(self.plan, save, process, view, &mut self.coarse);
             if matches!(
                 dynamics,
                 Dynamics::LimitingSde { .. } | Dynamics::SlowSde { .. }
@@ -295,7 +309,12 @@ impl Observer for Collector<'_> {
                 // Talay–Tubaro: E h(step h) = E h(X) + ch + O(h²), so 2h(fine) − h(coarse) has bias O(h²).
                 let columns = values.iter_mut().zip(&mut self.errors);
                 for (h, (fine, error)) in self.plan.functions.iter().zip(columns) {
-                    h.evaluate(landscape, view.coarse(process), &mut self.coarse);
+                    h.evaluate(
+                        oracle,
+                        view.coarse(process),
+                        &mut self.coarse,
+                        &mut self.scratch,
+                    );
                     for ((f, e), &c) in fine.iter_mut().zip(error).zip(&self.coarse) {
                         *e = c - *f;
                         *f -= *e;

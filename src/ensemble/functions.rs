@@ -2,6 +2,7 @@
 
 use crate::expression::{ExpressionError, Function, Scope, Values};
 use crate::landscape::Landscape;
+use crate::oracle::Oracle;
 use crate::real::{Lanes, Real};
 use nalgebra::{DMatrix, DVector};
 use std::fmt;
@@ -28,6 +29,10 @@ pub enum TestFunction {
     Loss,
     /// tr ∇²L(x).
     TraceHessian,
+    /// ‖∇L(x)‖².
+    SquaredGradient,
+    /// tr Σ(x) of the gradient noise at scale 1.
+    TraceCovariance,
     /// ‖θ(x) − θ*‖/‖θ*‖ of the predictor to a planted truth; not smooth at the truth itself.
     Recovery,
     /// A function written as text.
@@ -130,8 +135,19 @@ impl TestFunction {
         }
     }
 
+    /// Entries of scratch that [`evaluate`](TestFunction::evaluate) needs.
+    pub fn scratch(self, oracle: &Oracle) -> usize {
+        let d = oracle.landscape.dimension();
+        match self {
+            TestFunction::SquaredGradient => d,
+            TestFunction::TraceCovariance => oracle.noise.brownian() + d + oracle.noise.scratch(),
+            _ => 0,
+        }
+    }
+
     /// h for every lane group of `x` into `out`.
-    pub fn evaluate(self, landscape: &dyn Landscape, x: &[Lanes], out: &mut [Lanes]) {
+    pub fn evaluate(self, oracle: &Oracle, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
+        let landscape = &*oracle.landscape;
         let d = landscape.dimension();
         let groups = x.chunks_exact(d).zip(out.iter_mut());
         match self {
@@ -140,11 +156,15 @@ impl TestFunction {
             TestFunction::Product(i, j) => groups.for_each(|(x, h)| *h = x[i] * x[j]),
             TestFunction::Fourth(i) => groups.for_each(|(x, h)| *h = x[i].square().square()),
             TestFunction::Cosine(i) => groups.for_each(|(x, h)| *h = Real::cos(x[i])),
-            TestFunction::SquaredNorm => groups.for_each(|(x, h)| {
-                *h = x.iter().fold(Lanes::ZERO, |s, &x| x.mul_add(x, s));
-            }),
+            TestFunction::SquaredNorm => groups.for_each(|(x, h)| *h = squared_norm(x)),
             TestFunction::Loss => landscape.values(x, out),
             TestFunction::TraceHessian => landscape.trace_hessians(x, out),
+            TestFunction::SquaredGradient => groups.for_each(|(x, h)| {
+                let gradient = &mut scratch[..d];
+                landscape.gradients(x, gradient);
+                *h = squared_norm(gradient);
+            }),
+            TestFunction::TraceCovariance => oracle.noise.traces(x, out, scratch),
             TestFunction::Recovery => landscape.recovery_errors(x, out),
             TestFunction::Expression(written) => {
                 let function = &written.0.function;
@@ -177,6 +197,8 @@ impl TestFunction {
             TestFunction::SquaredNorm
             | TestFunction::Loss
             | TestFunction::TraceHessian
+            | TestFunction::SquaredGradient
+            | TestFunction::TraceCovariance
             | TestFunction::Recovery
             | TestFunction::Expression(_) => None,
         }
@@ -207,6 +229,10 @@ impl TestFunction {
     }
 }
 
+fn squared_norm(x: &[Lanes]) -> Lanes {
+    x.iter().fold(Lanes::ZERO, |s, &x| x.mul_add(x, s))
+}
+
 impl fmt::Display for TestFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -218,6 +244,8 @@ impl fmt::Display for TestFunction {
             TestFunction::SquaredNorm => write!(f, "norm2"),
             TestFunction::Loss => write!(f, "loss"),
             TestFunction::TraceHessian => write!(f, "trace_hessian"),
+            TestFunction::SquaredGradient => write!(f, "gradient_norm2"),
+            TestFunction::TraceCovariance => write!(f, "trace_covariance"),
             TestFunction::Recovery => write!(f, "recovery"),
             TestFunction::Expression(written) => write!(f, "{}", written.0.text),
         }
@@ -227,7 +255,7 @@ impl fmt::Display for TestFunction {
 /// The text is not a test function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, recovery, with i, j from 1"
+    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, with i, j from 1"
 )]
 pub struct UnknownFunction;
 
@@ -248,6 +276,8 @@ impl FromStr for TestFunction {
             "loss" => return Ok(TestFunction::Loss),
             "norm2" => return Ok(TestFunction::SquaredNorm),
             "trace_hessian" => return Ok(TestFunction::TraceHessian),
+            "gradient_norm2" => return Ok(TestFunction::SquaredGradient),
+            "trace_covariance" => return Ok(TestFunction::TraceCovariance),
             "recovery" => return Ok(TestFunction::Recovery),
             _ => {}
         }
@@ -273,8 +303,20 @@ mod tests {
     use crate::landscape::{
         DesignLaw, DiagonalNetwork, Hyperbola, MatrixSensing, lane_of, set_lane,
     };
+    use crate::oracle::{EntryLaw, Factor, FactorNoise};
     use crate::real::LANES;
     use nalgebra::DVector;
+    use std::sync::Arc;
+
+    /// An oracle with plain noise.
+    fn oracle(landscape: Arc<dyn Landscape>) -> Oracle {
+        let d = landscape.dimension();
+        let noise = FactorNoise::new(Factor::Isotropic(0.5), EntryLaw::Gaussian, d);
+        Oracle {
+            landscape,
+            noise: Arc::new(noise),
+        }
+    }
 
     #[test]
     fn names_round_trip() {
@@ -285,6 +327,8 @@ mod tests {
         }
         for (name, h) in [
             ("trace_hessian", TestFunction::TraceHessian),
+            ("gradient_norm2", TestFunction::SquaredGradient),
+            ("trace_covariance", TestFunction::TraceCovariance),
             ("recovery", TestFunction::Recovery),
         ] {
             assert_eq!(h.to_string(), name);
@@ -349,7 +393,10 @@ mod tests {
             },
             &|x| (sensing.gram(x) - &x_star).norm() / x_star.norm(),
         ];
-        let cases: [(&dyn Landscape, &[f64]); 2] = [(&network, &at_truth), (&sensing, &factor)];
+        let cases: [(Arc<dyn Landscape>, &[f64]); 2] = [
+            (Arc::new(network.clone()), &at_truth),
+            (Arc::new(sensing.clone()), &factor),
+        ];
         for ((landscape, truth), definition) in cases.into_iter().zip(by_definition) {
             let d = truth.len();
             let mut x = vec![Lanes::ZERO; d];
@@ -359,7 +406,7 @@ mod tests {
                 set_lane(&mut x, lane, &scaled);
             }
             let mut out = [Lanes::splat(f64::NAN)];
-            TestFunction::Recovery.evaluate(landscape, &x, &mut out);
+            TestFunction::Recovery.evaluate(&oracle(landscape), &x, &mut out, &mut []);
             for (lane, error) in out[0].to_array().into_iter().enumerate() {
                 // θ is quadratic in x.
                 let want = (scale(lane).powi(2) - 1.0).abs();
@@ -375,7 +422,8 @@ mod tests {
             }
         }
         let mut out = [Lanes::ZERO];
-        TestFunction::Recovery.evaluate(&Hyperbola, &[Lanes::ONE; 2], &mut out);
+        let hyperbola = oracle(Arc::new(Hyperbola));
+        TestFunction::Recovery.evaluate(&hyperbola, &[Lanes::ONE; 2], &mut out, &mut []);
         assert!(out[0].to_array().iter().all(|error| error.is_nan()));
         Ok(())
     }

@@ -23,6 +23,20 @@ pub struct DyadicHistogram {
     counts: Vec<u64>,
 }
 
+/// Distances between two empirical laws F and G on the line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Distances {
+    /// sup |F − G| over the edges of the bins: a lower bound of the supremum over all points.
+    pub kolmogorov_smirnov: f64,
+    /// An upper bound of that supremum: no more than the mass of a bin above.
+    pub kolmogorov_smirnov_at_most: f64,
+    /// Wasserstein-1: ∫|F − G|, up to a bin width.
+    pub wasserstein: f64,
+    /// The square of the energy distance (Székely and Rizzo 2013): 2E|X − Y| − E|X − X'| − E|Y − Y'| = 2∫(F − G)², up to four bin
+    /// widths.
+    pub energy: f64,
+}
+
 impl DyadicHistogram {
     /// Adds one number; not-a-number and infinities are ignored.
     pub fn add(&mut self, x: f64) {
@@ -102,6 +116,17 @@ impl DyadicHistogram {
         Some(origin + width * counts.len() as f64)
     }
 
+    /// The mean of (x − center)², each x in the middle of its bin; `None` without data.
+    pub fn mean_square_about(&self, center: f64) -> Option<f64> {
+        let total = self.total();
+        let (origin, width, counts) = self.bins();
+        let square = |(i, &count): (usize, &u64)| {
+            count as f64 * (origin + width * (i as f64 + 0.5) - center).powi(2)
+        };
+        let sum: f64 = counts.iter().enumerate().map(square).sum();
+        (total > 0).then(|| sum / total as f64)
+    }
+
     /// These counts without those of a part that was merged into them.
     pub fn without(&self, part: &DyadicHistogram) -> DyadicHistogram {
         let mut rest = self.clone();
@@ -118,10 +143,9 @@ impl DyadicHistogram {
         rest
     }
 
-    /// Kolmogorov–Smirnov and Wasserstein-1 distance of the two empirical laws, from their distribution functions at the edges
-    /// of common bins: the first is a lower bound that misses at most the mass of a bin, the second is exact up to a bin width.
-    /// `None` where one of them is empty.
-    pub fn distances(&self, other: &DyadicHistogram) -> Option<(f64, f64)> {
+    /// Distances of the two empirical laws, from their distribution functions at the edges of common bins. `None` where one of
+    /// them is empty.
+    pub fn distances(&self, other: &DyadicHistogram) -> Option<Distances> {
         let (n, m) = (self.total(), other.total());
         if n == 0 || m == 0 {
             return None;
@@ -140,21 +164,31 @@ impl DyadicHistogram {
             exponent += 1;
         }
         let (low, high) = range(exponent);
-        let mut difference = vec![0.0; (high - low) as usize + 1];
-        for (h, share) in [(self, 1.0 / n as f64), (other, -1.0 / m as f64)] {
-            let shift = (exponent - h.exponent).clamp(0, 63);
+        let mut masses = vec![[0.0; 2]; (high - low) as usize + 1];
+        for (side, (h, n)) in [(self, n), (other, m)].into_iter().enumerate() {
+            let (share, shift) = (1.0 / n as f64, (exponent - h.exponent).clamp(0, 63));
             for (i, &count) in h.counts.iter().enumerate() {
                 let index = ((h.first + i as i64) >> shift) - low;
-                difference[index as usize] += share * count as f64;
+                masses[index as usize][side] += share * count as f64;
             }
         }
-        let (mut sum, mut largest, mut area) = (0.0f64, 0.0f64, 0.0);
-        for d in difference {
-            sum += d;
-            largest = largest.max(sum.abs());
-            area += sum.abs();
+        // F − G at the edges. Inside a bin it can rise by no more than the mass of F there, and fall by no more than that of G.
+        let (mut difference, mut largest, mut most) = (0.0f64, 0.0f64, 0.0f64);
+        let (mut area, mut squares) = (0.0, 0.0);
+        for [f, g] in masses {
+            most = most.max(difference + f).max(g - difference);
+            difference += f - g;
+            largest = largest.max(difference.abs());
+            area += difference.abs();
+            squares += difference * difference;
         }
-        Some((largest, area * f64::from(exponent).exp2()))
+        let width = f64::from(exponent).exp2();
+        Some(Distances {
+            kolmogorov_smirnov: largest,
+            kolmogorov_smirnov_at_most: most.min(1.0),
+            wasserstein: area * width,
+            energy: 2.0 * squares * width,
+        })
     }
 
     fn index(&self, x: f64) -> i64 {
@@ -232,22 +266,39 @@ mod tests {
             b in prop::collection::vec(-2f64..5.0, 1..200),
         ) {
             let (p, q) = (of(&a), of(&b));
-            let (ks, w) = p.distances(&q).unwrap();
+            let Distances { kolmogorov_smirnov: ks, kolmogorov_smirnov_at_most: most, wasserstein: w, energy } =
+                p.distances(&q).unwrap();
             let share = |v: &[f64], x: f64| v.iter().filter(|y| **y <= x).count() as f64 / v.len() as f64;
             let exact = a.iter().chain(&b).map(|&x| (share(&a, x) - share(&b, x)).abs()).fold(0.0, f64::max);
-            prop_assert!(ks <= exact + 1e-12);
+            prop_assert!(ks <= exact + 1e-12 && exact <= most + 1e-12, "{} ≤ {} ≤ {}", ks, exact, most);
             let mut all = [a.clone(), b.clone()].concat();
             all.sort_by(f64::total_cmp);
             let area: f64 = all.windows(2).map(|w| (w[1] - w[0]) * (share(&a, w[0]) - share(&b, w[0])).abs()).sum();
             let width = p.bins().1.max(q.bins().1);
             prop_assert!((w - area).abs() <= 2.0 * width, "{} against {}", w, area);
-            prop_assert_eq!(p.distances(&q), q.distances(&p));
-            prop_assert_eq!(p.distances(&p), Some((0.0, 0.0)));
+            let center = 0.7;
+            let square = a.iter().map(|x| (x - center) * (x - center)).sum::<f64>() / a.len() as f64;
+            let root = p.mean_square_about(center).unwrap().sqrt();
+            prop_assert!((root - square.sqrt()).abs() <= p.bins().1);
+            // Energy by its definition, over all pairs.
+            let apart = |v: &[f64], w: &[f64]| {
+                let sum: f64 = v.iter().flat_map(|x| w.iter().map(move |y| (x - y).abs())).sum();
+                sum / (v.len() * w.len()) as f64
+            };
+            let by_pairs = 2.0 * apart(&a, &b) - apart(&a, &a) - apart(&b, &b);
+            prop_assert!((energy - by_pairs).abs() <= 4.0 * width, "{} against {}", energy, by_pairs);
+            prop_assert!(energy <= 2.0 * ks * w * (1.0 + 1e-12));
+            let back = q.distances(&p).unwrap();
+            for (there, back) in [(ks, back.kolmogorov_smirnov), (most, back.kolmogorov_smirnov_at_most), (w, back.wasserstein), (energy, back.energy)] {
+                prop_assert!((there - back).abs() <= 1e-12 * there.max(1.0));
+            }
+            let same = p.distances(&p).unwrap();
+            prop_assert_eq!((same.kolmogorov_smirnov, same.wasserstein, same.energy), (0.0, 0.0, 0.0));
             let mut whole = p.clone();
             whole.merge(&q);
             let rest = whole.without(&q);
             prop_assert_eq!(rest.total(), p.total());
-            prop_assert_eq!(rest.distances(&p).map(|d| d.0), Some(0.0));
+            prop_assert_eq!(rest.distances(&p).map(|d| d.kolmogorov_smirnov), Some(0.0));
         }
 
         #[test]

@@ -3,7 +3,7 @@
 use super::Ensemble;
 use super::accumulator::{Accumulator, Collector, Plan};
 use super::block::Block;
-use super::path_statistics::BATCHES;
+use super::laws::BATCHES;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,9 +52,7 @@ impl Ensemble {
     ) -> Result<Accumulator, Interrupted> {
         let chunk = chunk.max(1).next_multiple_of(self.block_paths());
         let mut total = Collector::new(self, plan, 0).finish();
-        if let Some(paths) = &mut total.paths {
-            paths.laws.clear();
-        }
+        total.laws.clear();
         let chunks = (range.end - range.start.min(range.end)).div_ceil(chunk);
         let wave_size = (WAVE * rayon::current_num_threads()) as u64;
         let mut first = 0;

@@ -1,17 +1,12 @@
-//! Statistics of whole paths, for Theorem 5.5: distances on a shared Brownian path, functionals of the path, and the laws at
-//! the common times, batch by batch.
+//! Statistics of whole paths, for Theorem 5.5: distances on a shared Brownian path and functionals of the path.
 //!
 //! Nothing is kept of a single path once its block is done; memory depends on the plan alone.
 
 use super::accumulator::{Moments, Plan, count, measure};
 use super::block::BlockView;
-use super::histogram::DyadicHistogram;
 use super::{Dynamics, Ensemble};
 use crate::real::Lanes;
 use serde::{Deserialize, Serialize};
-
-/// Batches of paths whose laws are kept apart, for jackknife standard errors.
-pub const BATCHES: usize = 16;
 
 /// Functionals of each monitored function: its running maximum, the share of time above its start, and its product at two times.
 pub const FUNCTIONALS: usize = 3;
@@ -22,19 +17,8 @@ pub const MEAN_SQUARE: usize = 2;
 /// What is measured of whole paths.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PathPlan {
-    /// Save steps at which distances and laws are kept, increasing; the last one is the end.
+    /// Save steps at which distances are kept, increasing; the last one is the end.
     pub common: Vec<usize>,
-    /// Unit vectors, each of length d, onto which the states are projected for sliced distances.
-    pub directions: Vec<Vec<f64>>,
-}
-
-/// The laws of one batch: `monitored[common][process][function]` and `projected[common][process][direction]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Law {
-    /// Of the monitored functions.
-    pub monitored: Vec<Vec<Vec<DyadicHistogram>>>,
-    /// Of the projections onto the directions.
-    pub projected: Vec<Vec<Vec<DyadicHistogram>>>,
 }
 
 /// Everything that is kept of the paths of a range. Those of disjoint ranges merge.
@@ -50,8 +34,6 @@ pub struct PathStatistics {
     pub functionals: Vec<Moments>,
     /// `functional_pairs[pair]`: their paired differences.
     pub functional_pairs: Vec<Moments>,
-    /// The laws, by batch, in increasing order of the batch.
-    pub laws: Vec<(usize, Law)>,
 }
 
 impl PathStatistics {
@@ -71,38 +53,6 @@ impl PathStatistics {
         let pairs = self.functional_pairs.iter_mut();
         for (a, b) in pairs.zip(&other.functional_pairs) {
             a.merge(b);
-        }
-        for (batch, law) in &other.laws {
-            match self.laws.binary_search_by_key(batch, |(b, _)| *b) {
-                Ok(place) => self.laws[place].1.merge(law),
-                Err(place) => self.laws.insert(place, (*batch, law.clone())),
-            }
-        }
-    }
-}
-
-impl Law {
-    fn empty(plan: &Plan, paths: &PathPlan, processes: usize) -> Law {
-        let times = paths.common.len();
-        let histograms =
-            |n: usize| vec![vec![vec![DyadicHistogram::default(); n]; processes]; times];
-        Law {
-            monitored: histograms(plan.monitored.len()),
-            projected: histograms(paths.directions.len()),
-        }
-    }
-
-    /// Adds the counts of another batch.
-    pub fn merge(&mut self, other: &Law) {
-        let sides = [
-            (&mut self.monitored, &other.monitored),
-            (&mut self.projected, &other.projected),
-        ];
-        for (a, b) in sides {
-            let a = a.iter_mut().flatten().flatten();
-            for (a, b) in a.zip(b.iter().flatten().flatten()) {
-                a.merge(b);
-            }
         }
     }
 }
@@ -127,22 +77,24 @@ pub(super) struct PathCollector<'a> {
     near: Vec<Vec<Lanes>>,
     many: Vec<Vec<Lanes>>,
     moments: Moments,
+    scratch: Vec<Lanes>,
 }
 
 impl<'a> PathCollector<'a> {
-    pub fn new(ensemble: &Ensemble, plan: &'a Plan, batch: usize) -> Option<PathCollector<'a>> {
+    pub fn new(ensemble: &Ensemble, plan: &'a Plan) -> Option<PathCollector<'a>> {
         let (paths, slow) = (plan.paths.as_ref()?, ensemble.slow.as_ref()?);
         let (groups, processes) = (ensemble.groups(), ensemble.processes.len());
         let (times, pairs) = (paths.common.len(), plan.pairs.len());
         let variables = plan.monitored.len() * FUNCTIONALS;
         let lanes = |n: usize| vec![vec![Lanes::ZERO; groups]; n];
         let start: Vec<Lanes> = slow.landing.iter().map(|&v| Lanes::splat(v)).collect();
+        let mut scratch = plan.scratch(&ensemble.oracle);
         let starts = plan
             .monitored
             .iter()
             .map(|&f| {
                 let mut value = [Lanes::ZERO];
-                plan.functions[f].evaluate(&*ensemble.oracle.landscape, &start, &mut value);
+                plan.functions[f].evaluate(&ensemble.oracle, &start, &mut value, &mut scratch);
                 vec![value[0]; groups]
             })
             .collect();
@@ -155,7 +107,6 @@ impl<'a> PathCollector<'a> {
                 spread: vec![vec![Moments::default(); processes]; times],
                 functionals: vec![Moments::default(); processes],
                 functional_pairs: vec![Moments::default(); pairs],
-                laws: vec![(batch, Law::empty(plan, paths, processes))],
             },
             running: lanes(pairs),
             running_step: lanes(processes),
@@ -166,6 +117,7 @@ impl<'a> PathCollector<'a> {
             near: lanes(2 * MEAN_SQUARE),
             many: lanes(variables),
             moments: Moments::default(),
+            scratch,
         })
     }
 
@@ -241,15 +193,14 @@ impl<'a> PathCollector<'a> {
         }
     }
 
-    /// Functionals and laws of one process.
+    /// Functionals of one process.
     fn follow(&mut self, save: usize, common: Option<usize>, process: usize, view: &BlockView<'_>) {
-        let landscape = &*view.ensemble.oracle.landscape;
-        let d = view.ensemble.dimension();
         let state = view.state(process);
         let share = Lanes::splat(1.0 / (view.ensemble.save.len() - 1).max(1) as f64);
-        let law = &mut self.total.laws[0].1;
         for (m, &f) in self.plan.monitored.iter().enumerate() {
-            self.plan.functions[f].evaluate(landscape, state, &mut self.value);
+            let oracle = &view.ensemble.oracle;
+            let function = self.plan.functions[f];
+            function.evaluate(oracle, state, &mut self.value, &mut self.scratch);
             let kinds = &mut self.functionals[process][m * FUNCTIONALS..(m + 1) * FUNCTIONALS];
             for (j, &h) in self.value.iter().enumerate() {
                 kinds[0][j] = kinds[0][j].max(h);
@@ -263,27 +214,6 @@ impl<'a> PathCollector<'a> {
                     kinds[2][j] *= h;
                 }
             }
-            if let Some(time) = common {
-                add(
-                    &mut law.monitored[time][process][m],
-                    &self.value,
-                    view.alive,
-                );
-            }
-        }
-        let Some(time) = common else { return };
-        for (k, direction) in self.paths.directions.iter().enumerate() {
-            for (out, x) in self.value.iter_mut().zip(state.chunks_exact(d)) {
-                *out = x
-                    .iter()
-                    .zip(direction)
-                    .fold(Lanes::ZERO, |s, (&x, &u)| x.mul_add(Lanes::splat(u), s));
-            }
-            add(
-                &mut law.projected[time][process][k],
-                &self.value,
-                view.alive,
-            );
         }
     }
 
@@ -330,16 +260,5 @@ fn distances(d: usize, a: &[Lanes], b: &[Lanes], out: &mut [Vec<Lanes>], largest
         largest[j] = largest[j].max(distance[j]);
         supremum[j] = largest[j];
         supremum_squares[j] = largest[j] * largest[j];
-    }
-}
-
-fn add(histogram: &mut DyadicHistogram, values: &[Lanes], alive: &[Lanes]) {
-    for (v, alive) in values.iter().zip(alive) {
-        let bits = alive.to_bitmask();
-        for (lane, x) in v.to_array().into_iter().enumerate() {
-            if (bits >> lane) & 1 == 1 {
-                histogram.add(x);
-            }
-        }
     }
 }

@@ -63,6 +63,13 @@ impl MomentState {
         let bent = 0.5 * away.dot(&(&form.hessian * &away));
         form.offset + bent + 0.5 * form.hessian.component_mul(&self.covariance).sum()
     }
+
+    /// E‖∇L(x)‖² = ‖A(E x − x*)‖² + tr(A² Cov x) for the loss of [`quadratic_loss`](MomentState::quadratic_loss).
+    pub fn squared_gradient(&self, form: &QuadraticForm) -> f64 {
+        let gradient = &form.hessian * (&self.mean - &form.center);
+        let spread = &form.hessian * &self.covariance;
+        gradient.norm_squared() + form.hessian.component_mul(&spread.transpose()).sum()
+    }
 }
 
 /// The law of x_0 and m_0, as far as second moments go; the two are uncorrelated.

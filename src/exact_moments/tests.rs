@@ -424,19 +424,23 @@ fn expectations() {
     assert!((state.square(0) - average(|x| x * x)).abs() < 1e-13);
     assert!((state.fourth_gaussian(0) - average(|x| x.powi(4))).abs() < 1e-13);
     assert!((state.cos_gaussian(0) - average(f64::cos)).abs() < 1e-13);
-    // E L over the four points of a distribution with these moments: mean ± √2 × the columns of a square root.
+    // E L and E‖∇L‖² over the four points of a distribution with these moments: mean ± √2 × the columns of a square root.
     let root = state.covariance.clone().cholesky().unwrap().l();
     let loss = |x: &DVector<f64>| {
         let u = x - &form.center;
         0.5 * u.dot(&(&form.hessian * &u)) + form.offset
     };
-    let mut total = 0.0;
+    let gradient = |x: &DVector<f64>| (&form.hessian * (x - &form.center)).norm_squared();
+    let (mut losses, mut gradients) = (0.0, 0.0);
     for i in 0..2 {
         for sign in [-1.0, 1.0] {
-            total += loss(&(&state.mean + root.column(i) * (sign * 2f64.sqrt())));
+            let x = &state.mean + root.column(i) * (sign * 2f64.sqrt());
+            losses += loss(&x);
+            gradients += gradient(&x);
         }
     }
-    assert!((state.quadratic_loss(&form) - total / 4.0).abs() < 1e-13);
+    assert!((state.quadratic_loss(&form) - losses / 4.0).abs() < 1e-13);
+    assert!((state.squared_gradient(&form) - gradients / 4.0).abs() < 1e-13);
 }
 
 #[test]

@@ -147,6 +147,20 @@ impl Noise for Minibatch {
         self.blend(sigma, sigma - 1.0, x, innovation, g, scratch);
     }
 
+    fn traces(&self, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
+        let Some(sum) = self.landscape.finite_sum() else {
+            return;
+        };
+        let d = self.landscape.dimension();
+        let (covariance, scratch) = scratch.split_at_mut(d * d);
+        let inverse = Lanes::splat(1.0 / self.batch as f64);
+        for (x, out) in x.chunks_exact(d).zip(out) {
+            sum.gradient_covariance(x, covariance, scratch);
+            let diagonal = covariance.iter().step_by(d + 1);
+            *out = diagonal.fold(Lanes::ZERO, |s, &c| s + c) * inverse;
+        }
+    }
+
     fn scratch(&self) -> usize {
         let d = self.landscape.dimension();
         d * d + 2 * d
@@ -169,6 +183,10 @@ impl Noise for MinibatchFactor {
         scratch: &mut [Lanes],
     ) {
         self.0.diffuse(sigma, x, zeta, v, scratch);
+    }
+
+    fn traces(&self, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
+        self.0.traces(x, out, scratch);
     }
 
     fn scratch(&self) -> usize {

@@ -82,6 +82,26 @@ pub trait Noise: Send + Sync {
         }
     }
 
+    /// tr Σ(x) of every lane group into `out`, d entries of `x` each. `scratch` has [`brownian`](Noise::brownian) + d entries more
+    /// than [`scratch`](Noise::scratch).
+    ///
+    /// The squares of the columns of B(x) unless the law says otherwise: r times the work of [`diffuse`](Noise::diffuse).
+    fn traces(&self, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
+        let d = x.len() / out.len().max(1);
+        let (unit, scratch) = scratch.split_at_mut(self.brownian());
+        let (v, scratch) = scratch.split_at_mut(d);
+        unit.fill(Lanes::ZERO);
+        for (x, out) in x.chunks_exact(d).zip(out) {
+            *out = Lanes::ZERO;
+            for column in 0..unit.len() {
+                unit[column] = Lanes::ONE;
+                self.diffuse(1.0, x, unit, v, scratch);
+                unit[column] = Lanes::ZERO;
+                *out = v.iter().fold(*out, |s, &v| v.mul_add(v, s));
+            }
+        }
+    }
+
     /// What closed forms of the slow SDE (4) need to know of Σ on Γ.
     fn slow_noise(&self) -> SlowNoise {
         SlowNoise::Other

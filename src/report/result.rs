@@ -400,6 +400,10 @@ pub struct Comparison {
     pub functions: Vec<FunctionCheck>,
     /// Regime II: distances between paths, between laws, and of path functionals.
     pub distances: Vec<DistanceCheck>,
+    /// How far apart the laws of the two are at the end; beside the verdict.
+    pub laws: Vec<LawDistance>,
+    /// C-closeness (Li, Malladi and Arora 2021), for those of its test functions that are in the panel; beside the verdict.
+    pub closeness: Vec<Closeness>,
     /// Errors from exact moments alone, without sampling.
     pub exact: Vec<ExactLadder>,
 }
@@ -451,6 +455,9 @@ pub enum DistanceKind {
     Wasserstein,
     /// Mean over directions of the Wasserstein-1 distance between projections of the laws.
     SlicedWasserstein,
+    /// Energy distance D between the laws of a test function, or of the states by their projections:
+    /// D² = 2E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖.
+    Energy,
     /// |E F(Φ(x)) − E F(X)| for a functional F of the whole path, or the share of paths below a quantile of a stated law.
     Functional,
 }
@@ -463,6 +470,7 @@ impl DistanceKind {
             DistanceKind::KolmogorovSmirnov
                 | DistanceKind::Wasserstein
                 | DistanceKind::SlicedWasserstein
+                | DistanceKind::Energy
         )
     }
 
@@ -489,6 +497,66 @@ pub struct DistanceCheck {
     /// Per η: the mean E‖left − right‖ beside the root mean square; empty for other kinds.
     #[serde(with = "number")]
     pub mean: Vec<f64>,
+}
+
+/// A distance between the laws of two processes at the end, one η after the other.
+///
+/// Laws at one η differ, as the theorems are about η → 0: these numbers describe by how much, and no verdict uses them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LawDistance {
+    /// What is measured: one of the [laws](DistanceKind::is_law).
+    pub kind: DistanceKind,
+    /// Name for tables, e.g. `KS of x[1]`.
+    pub name: String,
+    /// Index into [`ScenarioResult::functions`]; `None` for the law of the states, from its projections onto a few directions.
+    pub function: Option<usize>,
+    /// Natural scale, in the units of the distance.
+    #[serde(with = "number")]
+    pub scale: f64,
+    /// Largest η first.
+    pub points: Vec<LawPoint>,
+}
+
+/// A distance between two laws at one η.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LawPoint {
+    /// Learning-rate scale.
+    #[serde(with = "number")]
+    pub eta: f64,
+    /// The distance with its jackknife standard error over batches of paths. The interval of Kolmogorov–Smirnov is that of
+    /// Dvoretzky, Kiefer, Wolfowitz and Massart, whatever the dependence of the two; the others are Student's.
+    pub distance: Estimate,
+    /// The same distance between two independent ensembles of the right process, as many paths each.
+    #[serde(with = "number")]
+    pub floor: f64,
+    /// Kolmogorov–Smirnov: p-value for equal laws at this η, as of independent samples; where the two share their noise it is
+    /// larger than need be. NaN for other kinds.
+    #[serde(with = "number")]
+    pub p_value: f64,
+}
+
+/// C-closeness in one test function h > 0: how far from 1 the ratio E h(left)/E h(right) gets at the common times.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Closeness {
+    /// Index into [`ScenarioResult::functions`]: ‖x‖², ‖∇L‖² or tr Σ.
+    pub function: usize,
+    /// Largest η first.
+    pub points: Vec<ClosenessPoint>,
+}
+
+/// C-closeness at one η.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ClosenessPoint {
+    /// Learning-rate scale.
+    #[serde(with = "number")]
+    pub eta: f64,
+    /// The common time at which the ratio is farthest from 1.
+    #[serde(with = "number")]
+    pub time: f64,
+    /// E h(left)/E h(right) at that time, with its interval (delta method on the logarithm) for that time alone.
+    pub ratio: Estimate,
+    /// The smallest C with 1/C ≤ ratio ≤ C at all common times; its interval holds over them together.
+    pub factor: Estimate,
 }
 
 /// One point of an error curve.

@@ -345,6 +345,7 @@ fn kind(kind: DistanceKind) -> &'static str {
         DistanceKind::KolmogorovSmirnov => "kolmogorov_smirnov",
         DistanceKind::Wasserstein => "wasserstein",
         DistanceKind::SlicedWasserstein => "sliced_wasserstein",
+        DistanceKind::Energy => "energy",
         DistanceKind::Functional => "functional",
     }
 }

@@ -153,6 +153,7 @@ impl ExactMoments {
             TestFunction::Product(i, j) => s.product(i, j),
             TestFunction::SquaredNorm => s.norm_squared(),
             TestFunction::Loss => s.quadratic_loss(&self.form),
+            TestFunction::SquaredGradient => s.squared_gradient(&self.form),
             TestFunction::Fourth(i) if self.gaussian => s.fourth_gaussian(i),
             TestFunction::Cosine(i) if self.gaussian => s.cos_gaussian(i),
             TestFunction::Expression(h) => h.expectation(&s.mean, &s.covariance)?,

@@ -9,7 +9,8 @@ use super::landscapes::points_around;
 use super::raw::RawKnown;
 use crate::ensemble::{DyadicHistogram, TestFunction};
 use crate::expression::{Scope, Values};
-use crate::landscape::{Landscape, broadcast};
+use crate::landscape::broadcast;
+use crate::oracle::Oracle;
 use crate::projection::{Projector, Settings, Tolerance};
 use crate::quadrature::{Accuracy, integrate};
 use crate::real::Lanes;
@@ -255,9 +256,10 @@ fn sure_integral(f: impl Fn(f64) -> f64, ends: (f64, f64), panels: usize) -> f64
 }
 
 /// h(x).
-fn value(landscape: &dyn Landscape, h: TestFunction, x: &[f64]) -> f64 {
+fn value(oracle: &Oracle, h: TestFunction, x: &[f64]) -> f64 {
     let mut out = [Lanes::ZERO];
-    h.evaluate(landscape, &broadcast(x), &mut out);
+    let mut scratch = vec![Lanes::ZERO; h.scratch(oracle)];
+    h.evaluate(oracle, &broadcast(x), &mut out, &mut scratch);
     out[0].to_array()[0]
 }
 
@@ -314,7 +316,7 @@ pub(super) fn known(raw: &RawKnown, scope: &Scope, scenario: &Scenario) -> Resul
         };
         let start = scenario.landing.as_ref().unwrap_or(&scenario.x0).clone();
         let law = KnownLaw {
-            center: value(&*scenario.oracle.landscape, function, &start),
+            center: value(&scenario.oracle, function, &start),
             function,
             start,
             mean: parse("mean", &law.mean, &["t", "eta"])?,

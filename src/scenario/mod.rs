@@ -9,6 +9,7 @@ mod expressions;
 mod flow;
 mod known;
 mod landscapes;
+mod laws;
 mod locate;
 mod noises;
 mod raw;

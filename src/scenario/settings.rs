@@ -227,7 +227,7 @@ fn parse_functions(
         let key = format!("{key}[{}]", i + 1);
         let f = TestFunction::parse(name, scope).or_else(|mut e| {
             if e.message.starts_with("unknown name") {
-                e.message += "; by name: norm2, loss, trace_hessian, recovery";
+                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery";
             }
             bad_expression(&key, e)
         })?;

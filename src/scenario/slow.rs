@@ -2,18 +2,17 @@
 
 use super::exact::Exact;
 use super::known::{PROBABILITIES, Shares};
+use super::laws::{Laws, Selected};
 use super::run::{natural_scales, rung};
-use super::system::{Member, System};
+use super::system::{Member, SLICED, System};
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{
-    Accumulator, DyadicHistogram, Dynamics, FUNCTIONALS, Law, MEAN_SQUARE, Moments,
-};
+use crate::ensemble::{Accumulator, Dynamics, FUNCTIONALS, Law, MEAN_SQUARE, Moments};
 use crate::report::result::{DistanceKind, Regime};
 use crate::theorems::slow_limit::{Claims, Findings, Ladder, judge_all};
 use crate::theorems::weak_approximation::{Demands, Rung};
 
 /// Functions that vary less than this part of their size along Γ are constant there, and are not judged.
-const CONSTANT: f64 = 1e-6;
+pub(super) const CONSTANT: f64 = 1e-6;
 
 /// ‖x_0 − Φ(x_0)‖ relative to ‖Φ(x_0)‖ up to which a start counts as one on Γ.
 const ON_MANIFOLD: f64 = 1e-6;
@@ -24,16 +23,29 @@ const FEWEST_NEAR_A_CURVE: u64 = 8;
 /// A rung of the ladder as far as one comparison sees it.
 pub(super) struct View<'a> {
     cell: usize,
-    system: &'a System,
-    total: &'a Accumulator,
+    pub system: &'a System,
+    pub total: &'a Accumulator,
     /// The left process, and the right one if it has paths.
-    left: usize,
-    right: Option<usize>,
-    pair: Option<usize>,
+    pub left: usize,
+    pub right: Option<usize>,
+    pub pair: Option<usize>,
 }
 
-impl View<'_> {
-    fn is_prescribed(&self) -> bool {
+impl<'a> View<'a> {
+    /// The laws of the two processes; `wholes` has those over all batches, by cell.
+    pub fn laws(&self, wholes: &'a [Option<Law>]) -> Option<Laws<'a>> {
+        Some(Laws {
+            whole: wholes.get(self.cell)?.as_ref()?,
+            batches: &self.total.laws,
+            sides: (self.left, self.right?),
+        })
+    }
+
+    pub fn is_stochastic(&self) -> bool {
+        self.system.ensemble.sigma > 0.0
+    }
+
+    pub fn is_prescribed(&self) -> bool {
         [Some(self.left), self.right]
             .into_iter()
             .flatten()
@@ -67,7 +79,7 @@ impl View<'_> {
             unpaired: vec![],
             influence: vec![],
             common: (0..times.len()).collect(),
-            stochastic: ensemble.sigma > 0.0,
+            stochastic: self.is_stochastic(),
             lost: self.lost(),
         }
     }
@@ -94,16 +106,7 @@ impl Scenario {
         exact: Option<&Exact>,
         demands: Demands,
     ) -> Vec<Findings> {
-        // The laws over all batches, once for all comparisons.
-        let laws: Vec<Option<Law>> = totals
-            .iter()
-            .map(|t| {
-                let mut laws = t.paths.as_ref()?.laws.iter().map(|(_, law)| law);
-                let mut sum = laws.next()?.clone();
-                laws.for_each(|law| sum.merge(law));
-                Some(sum)
-            })
-            .collect();
+        let laws = whole_laws(totals);
         let closed = self.closed_form(members, exact);
         let judge = |(index, comparison): (usize, &Comparison)| {
             let views = self.views(index, members, systems, totals);
@@ -410,17 +413,17 @@ impl Scenario {
                 ),
             ];
             for (kind, name, scale) in kinds {
-                let both = |(ks, w): (f64, f64)| match kind {
-                    DistanceKind::KolmogorovSmirnov => ks,
-                    _ => w,
+                let value = |law: &Selected, time: usize| {
+                    let distances = law.monitored(time, m)?;
+                    Some(match kind {
+                        DistanceKind::KolmogorovSmirnov => distances.kolmogorov_smirnov,
+                        _ => distances.wasserstein,
+                    })
                 };
-                let value = |law: &Selected| Some(both(law.monitored(m)?));
                 ladders.push(self.law_ladder(views, laws, kind, name, scale, h, &value));
             }
         }
-        let directions = views.first().and_then(|v| v.system.plan.paths.as_ref());
-        let directions = directions.map_or(0, |p| p.directions.len());
-        if directions > 0 {
+        if self.x0.len() >= SLICED {
             let spread = views.last().and_then(|v| {
                 let spread = &v.total.paths.as_ref()?.spread;
                 let last = spread.iter().filter_map(|s| s[v.right?].mean.first());
@@ -428,11 +431,7 @@ impl Scenario {
             });
             // The root mean square displacement along one direction.
             let scale = (spread.unwrap_or(1.0) / self.x0.len() as f64).sqrt();
-            let value = |law: &Selected| {
-                let all = (0..directions).map(|k| Some(law.projected(k)?.1));
-                let sum: f64 = all.collect::<Option<Vec<f64>>>()?.iter().sum();
-                Some(sum / directions as f64)
-            };
+            let value = |law: &Selected, time: usize| law.projected(time, |d| d.wasserstein);
             ladders.push(self.law_ladder(
                 views,
                 laws,
@@ -455,73 +454,20 @@ impl Scenario {
         name: String,
         scale: f64,
         function: usize,
-        value: &dyn Fn(&Selected) -> Option<f64>,
+        value: &dyn Fn(&Selected, usize) -> Option<f64>,
     ) -> Ladder {
-        let batches = |v: &View| v.total.paths.as_ref().map_or(0, |p| p.laws.len());
+        let batches = |v: &View| v.total.laws.len();
         let (mut rungs, mut floor) = (vec![], vec![]);
         for v in views {
             let times: Vec<usize> = (0..v.system.common.len()).collect();
-            let (Some(right), Some(law), Some(paths)) =
-                (v.right, &laws[v.cell], v.total.paths.as_ref())
-            else {
+            let Some(laws) = v.laws(laws) else {
                 continue;
             };
-            let point = |&time: &usize| {
-                let whole = Selected {
-                    law,
-                    time,
-                    sides: (v.left, right),
-                    without: None,
-                    floor: None,
-                };
-                let Some(center) = value(&whole) else {
-                    return (f64::NAN, f64::NAN);
-                };
-                // Jackknife over the batches.
-                let parts: Vec<f64> = paths
-                    .laws
-                    .iter()
-                    .filter_map(|(_, batch)| {
-                        value(&Selected {
-                            without: Some(batch),
-                            ..whole
-                        })
-                    })
-                    .collect();
-                let n = parts.len() as f64;
-                let mean = parts.iter().sum::<f64>() / n;
-                let squares: f64 = parts.iter().map(|p| (p - mean).powi(2)).sum();
-                (center, ((n - 1.0) / n * squares).sqrt())
-            };
+            let point = |&time: &usize| laws.estimate(&|s| value(s, time));
             let values: Vec<(f64, f64)> = times.iter().map(point).collect();
             rungs.push(v.rung(self, &times, &values));
-            // Half of the right ensemble against the other half, scaled from n/2 to n paths, averaged over four splits.
             let last = times.len() - 1;
-            let splits = (0..4u32).filter_map(|bit| {
-                let halves = [0, 1].map(|side| {
-                    let mut chosen = paths
-                        .laws
-                        .iter()
-                        .filter(|(b, _)| (*b as u32 >> bit) & 1 == side);
-                    let mut sum = chosen.next()?.1.clone();
-                    chosen.for_each(|(_, law)| sum.merge(law));
-                    Some(sum)
-                });
-                let [Some(a), Some(b)] = halves else {
-                    return None;
-                };
-                let pair = Selected {
-                    law: &a,
-                    time: last,
-                    sides: (right, right),
-                    without: None,
-                    floor: Some(&b),
-                };
-                value(&pair)
-            });
-            let splits: Vec<f64> = splits.collect();
-            let mean = splits.iter().sum::<f64>() / splits.len() as f64;
-            floor.push(mean * std::f64::consts::FRAC_1_SQRT_2);
+            floor.push(laws.floor(&|s| value(s, last), false));
         }
         Ladder {
             kind,
@@ -585,37 +531,7 @@ impl Scenario {
     }
 }
 
-/// Two laws at one time: of two processes, with a batch left out, or of one process in two halves.
-#[derive(Clone, Copy)]
-struct Selected<'a> {
-    law: &'a Law,
-    time: usize,
-    sides: (usize, usize),
-    without: Option<&'a Law>,
-    floor: Option<&'a Law>,
-}
-
-impl Selected<'_> {
-    fn monitored(&self, m: usize) -> Option<(f64, f64)> {
-        self.distances(&|law, process| &law.monitored[self.time][process][m])
-    }
-
-    fn projected(&self, k: usize) -> Option<(f64, f64)> {
-        self.distances(&|law, process| &law.projected[self.time][process][k])
-    }
-
-    fn distances<'b>(
-        &'b self,
-        of: &dyn Fn(&'b Law, usize) -> &'b DyadicHistogram,
-    ) -> Option<(f64, f64)> {
-        let (left, right) = self.sides;
-        let a = of(self.law, left);
-        let b = of(self.floor.unwrap_or(self.law), right);
-        match self.without {
-            None => a.distances(b),
-            Some(batch) => a
-                .without(of(batch, left))
-                .distances(&b.without(of(batch, right))),
-        }
-    }
+/// The laws over all batches of every cell.
+pub(super) fn whole_laws(totals: &[Accumulator]) -> Vec<Option<Law>> {
+    totals.iter().map(|t| Law::whole(&t.laws)).collect()
 }

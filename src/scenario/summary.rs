@@ -1,6 +1,7 @@
 //! From accumulators to the result that is stored.
 
 use super::exact::Exact;
+use super::slow::whole_laws;
 use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, CoMoments, Dynamics};
@@ -32,18 +33,24 @@ impl Scenario {
             .enumerate()
             .map(|(c, (s, t))| self.cell(c, members, s, t, exact.as_ref()))
             .collect();
+        let laws = whole_laws(totals);
         let comparisons: Vec<Comparison> = self
             .comparisons
             .iter()
             .zip(outcomes)
+            .enumerate()
             .map(
                 |(
-                    c,
-                    Findings {
-                        judgement: j,
-                        distances,
-                    },
+                    index,
+                    (
+                        c,
+                        Findings {
+                            judgement: j,
+                            distances,
+                        },
+                    ),
                 )| {
+                    let views = self.views(index, members, systems, totals);
                     let (left, right) =
                         (self.member(c.left, c.alpha), self.member(c.right, c.alpha));
                     let claim = self.claim(c);
@@ -79,6 +86,8 @@ impl Scenario {
                         limit: j.limit,
                         functions: j.functions,
                         distances,
+                        laws: self.law_distances(&views, &laws),
+                        closeness: self.closeness(&views),
                         exact: exact
                             .as_ref()
                             .map_or(vec![], |e| self.exact_ladder(left, right, e)),

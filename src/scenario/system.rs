@@ -2,7 +2,7 @@
 
 use super::{ProcessKind, Scenario};
 use crate::clocks::{FastTime, Steps};
-use crate::ensemble::{Dynamics, Ensemble, PathPlan, Plan, SlowGrid, SlowRegime};
+use crate::ensemble::{Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime};
 use crate::projection::{Settings, Tolerance};
 use crate::random::StreamKey;
 use crate::report::result::{Process, Regime};
@@ -11,8 +11,11 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::sync::Arc;
 
-/// Directions of sliced distances.
+/// Directions of distances between laws in several dimensions.
 const DIRECTIONS: usize = 8;
+
+/// Dimensions from which on verdicts use the sliced distance; in the plane the test functions say it all.
+pub(super) const SLICED: usize = 3;
 
 /// One process of the scenario: a kind at a momentum index.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,11 +163,16 @@ impl Scenario {
         (saves, (1..=run.times).map(|c| c * run.looks).collect())
     }
 
-    /// Unit vectors for sliced distances: none in the plane, where functions say it all.
+    /// Unit vectors over which distances are averaged: none on the line, evenly spaced ones in the plane, else drawn at random.
     fn directions(&self) -> Vec<Vec<f64>> {
         let d = self.x0.len();
-        if d < 3 {
+        if d == 1 {
             return vec![];
+        }
+        if d == 2 {
+            let angle = |k: usize| std::f64::consts::PI * k as f64 / DIRECTIONS as f64;
+            let direction = |k| vec![angle(k).cos(), angle(k).sin()];
+            return (0..DIRECTIONS).map(direction).collect();
         }
         let key = StreamKey {
             seed: self.run.seed,
@@ -178,6 +186,20 @@ impl Scenario {
                 v.into_iter().map(|x| x / norm).collect()
             })
             .collect()
+    }
+
+    /// Laws that are kept: at the end, and where verdicts use them at all common times.
+    fn law_plan(&self, common: &[usize]) -> LawPlan {
+        let end = &common[common.len().saturating_sub(1)..];
+        let judged = self.regime == Regime::Slow;
+        LawPlan {
+            saves: if judged { common } else { end }.to_vec(),
+            projected: match judged && self.x0.len() >= SLICED {
+                true => common.to_vec(),
+                false => end.to_vec(),
+            },
+            directions: self.directions(),
+        }
     }
 
     /// The save steps at η, and where the common times stand among them.
@@ -257,7 +279,6 @@ impl Scenario {
             processes[index] = Some(dynamics.len());
             dynamics.push(process);
         }
-        let common_saves = common.clone();
         let mut pairs = vec![];
         let place = |kind, alpha| {
             let member = self.member(kind, alpha);
@@ -288,9 +309,9 @@ impl Scenario {
                 functions: self.run.functions.clone(),
                 monitored: self.run.monitored.clone(),
                 pairs,
+                laws: self.law_plan(&common),
                 paths: (self.regime == Regime::Slow).then(|| PathPlan {
-                    common: common_saves,
-                    directions: self.directions(),
+                    common: common.clone(),
                 }),
             },
             processes,

@@ -4,7 +4,7 @@
 
 use slowsde::clocks::{FastTime, Steps};
 use slowsde::ensemble::{
-    Accumulator, Control, Dynamics, Ensemble, InitialMomentum, Plan, TestFunction,
+    Accumulator, Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
 };
 use slowsde::landscape::Landscape;
 use slowsde::oracle::{EntryLaw, Factor, FactorNoise, Noise, Oracle};
@@ -81,6 +81,7 @@ pub fn plan(functions: &[&str], pairs: &[(usize, usize)]) -> Plan {
             .collect(),
         monitored: vec![0],
         pairs: pairs.to_vec(),
+        laws: LawPlan::default(),
         paths: None,
     }
 }

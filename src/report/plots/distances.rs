@@ -81,12 +81,13 @@ fn floor_dash(paths: bool) -> Dash {
 }
 
 /// Every kind in the order of legends.
-const KINDS: [DistanceKind; 6] = [
+const KINDS: [DistanceKind; 7] = [
     DistanceKind::Pathwise,
     DistanceKind::Supremum,
     DistanceKind::KolmogorovSmirnov,
     DistanceKind::Wasserstein,
     DistanceKind::SlicedWasserstein,
+    DistanceKind::Energy,
     DistanceKind::Functional,
 ];
 
@@ -372,6 +373,7 @@ fn meaning(kind: DistanceKind) -> &'static str {
         DistanceKind::SlicedWasserstein => {
             "sliced W₁, Wasserstein-1 distance of projections of the laws, averaged over directions"
         }
+        DistanceKind::Energy => "energy distance of the laws",
         DistanceKind::Functional => "functionals F of the path, |E F(left) − E F(right)|",
     }
 }

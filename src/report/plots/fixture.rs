@@ -264,6 +264,8 @@ fn comparison(
         limit: functions[0].limit,
         functions,
         distances: Vec::new(),
+        laws: Vec::new(),
+        closeness: Vec::new(),
         exact: exact.collect(),
     }
 }

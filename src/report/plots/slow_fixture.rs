@@ -268,6 +268,49 @@ fn distances(
         .collect()
 }
 
+/// Laws that differ as the distances above do.
+fn laws(gap: f64, bias: f64, etas: &[f64]) -> Vec<LawDistance> {
+    let law = |kind: DistanceKind, name: &str, function: Option<usize>| LawDistance {
+        kind,
+        name: name.to_owned(),
+        function,
+        scale: 0.8,
+        points: etas
+            .iter()
+            .map(|&eta| {
+                let distance = estimate(0.5 * (gap + bias * eta.sqrt()), 3e-3);
+                LawPoint {
+                    eta,
+                    distance,
+                    floor: 4e-3,
+                    p_value: match kind {
+                        DistanceKind::KolmogorovSmirnov => (-distance.value * 20.0).exp(),
+                        _ => f64::NAN,
+                    },
+                }
+            })
+            .collect(),
+    };
+    vec![
+        law(DistanceKind::KolmogorovSmirnov, "KS of log(x[1])", Some(0)),
+        law(DistanceKind::Energy, "energy distance", None),
+    ]
+}
+
+/// The ratio of E x₁ along the ladder.
+fn closeness(bias: f64, etas: &[f64]) -> Vec<Closeness> {
+    let point = |&eta: &f64| ClosenessPoint {
+        eta,
+        time: HORIZON,
+        ratio: estimate(1.0 - 0.1 * bias * eta, 1e-3),
+        factor: estimate(1.0 / (1.0 - 0.1 * bias * eta), 1e-3),
+    };
+    vec![Closeness {
+        function: 1,
+        points: etas.iter().map(point).collect(),
+    }]
+}
+
 /// Paths of all processes that have paths on one noise: s along Γ and the distance r from Γ.
 fn clouds(eta: f64, paths: usize, normal: &mut impl FnMut() -> f64) -> Clouds {
     let frames = 48;
@@ -360,6 +403,8 @@ pub fn hyperbola() -> ScenarioResult {
             limit: functions[0].limit,
             functions,
             distances: distances(gap, bias, right < 4, &etas, &mut normal),
+            laws: laws(gap, bias, &etas),
+            closeness: closeness(bias, &etas),
             exact: Vec::new(),
         }
     });
