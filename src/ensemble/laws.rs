@@ -9,7 +9,7 @@ use crate::real::Lanes;
 use serde::{Deserialize, Serialize};
 
 /// Batches of paths whose laws are kept apart, for jackknife standard errors.
-pub const BATCHES: usize = 16;
+pub const LAW_BATCHES: usize = 16;
 
 /// Whose laws are kept, and when.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -19,7 +19,7 @@ pub use batches::{BATCHES, BatchSums};
 pub use block::{Block, BlockView, Observer};
 pub use functions::TestFunction;
 pub use histogram::{Distances, DyadicHistogram};
-pub use laws::{BATCHES, Law, LawPlan};
+pub use laws::{LAW_BATCHES, Law, LawPlan};
 pub use parallel::{Control, Interrupted};
 pub use path_statistics::{FUNCTIONALS, MEAN_SQUARE, PathPlan, PathStatistics};
 pub use slow::{SlowGrid, SlowRegime, SlowScheme};

@@ -3,7 +3,7 @@
 use super::Ensemble;
 use super::accumulator::{Accumulator, Collector, Plan};
 use super::block::Block;
-use super::laws::BATCHES;
+use super::laws::LAW_BATCHES;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,7 +63,7 @@ impl Ensemble {
                 .into_par_iter()
                 .map(|c| {
                     let start = range.start + c * chunk;
-                    let batch = (start / chunk) as usize % BATCHES;
+                    let batch = (start / chunk) as usize % LAW_BATCHES;
                     self.run_chunk(plan, start..(start + chunk).min(range.end), batch, control)
                 })
                 .collect();

@@ -12,6 +12,9 @@ use zip::{CompressionMethod, ZipWriter};
 /// File name.
 pub const ARRAYS: &str = "statistics.npz";
 
+/// File name of the kept paths.
+pub const PATHS: &str = "paths.npz";
+
 /// Numbers, counts or texts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
@@ -41,6 +44,8 @@ struct Axes<'a> {
     result: &'a ScenarioResult,
     monitored: Vec<usize>,
     distances: Vec<(usize, &'a DistanceCheck)>,
+    laws: Vec<(usize, &'a LawDistance)>,
+    closeness: Vec<(usize, &'a Closeness)>,
     lengths: Vec<(&'static str, usize)>,
 }
 
@@ -56,12 +61,9 @@ impl<'a> Axes<'a> {
         let of =
             |p: &ProcessSummary, f: usize| p.histograms.iter().filter(|h| h.function == f).count();
         let shown = summaries().flat_map(|p| monitored.iter().map(move |&f| of(p, f)));
-        let distances: Vec<(usize, &DistanceCheck)> = result
-            .comparisons
-            .iter()
-            .enumerate()
-            .flat_map(|(c, comparison)| comparison.distances.iter().map(move |d| (c, d)))
-            .collect();
+        let distances = numbered(result, |c| &c.distances);
+        let laws = numbered(result, |c| &c.laws);
+        let closeness = numbered(result, |c| &c.closeness);
         let ladders = || result.comparisons.iter().flat_map(|c| &c.exact);
         let lengths = vec![
             ("eta", result.cells.len()),
@@ -89,6 +91,8 @@ impl<'a> Axes<'a> {
             ("comparison", result.comparisons.len()),
             ("step", result.cells.len().saturating_sub(1)),
             ("distance", distances.len()),
+            ("law", laws.len()),
+            ("closeness", closeness.len()),
             (
                 "exact_eta",
                 ladders().map(|l| l.etas.len()).max().unwrap_or(0),
@@ -102,6 +106,8 @@ impl<'a> Axes<'a> {
             result,
             monitored,
             distances,
+            laws,
+            closeness,
             lengths,
         }
     }
@@ -210,6 +216,14 @@ impl<'a> Axes<'a> {
     }
 }
 
+/// What the comparisons have of a kind, one comparison after the other, each with its place.
+fn numbered<T>(result: &ScenarioResult, of: fn(&Comparison) -> &Vec<T>) -> Vec<(usize, &T)> {
+    let comparisons = result.comparisons.iter().enumerate();
+    comparisons
+        .flat_map(|(c, comparison)| of(comparison).iter().map(move |x| (c, x)))
+        .collect()
+}
+
 fn same(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * b.abs()
 }
@@ -245,6 +259,7 @@ pub fn arrays(result: &ScenarioResult) -> Vec<Array> {
     all.extend(laws(a));
     all.extend(errors(a));
     all.extend(distances(a));
+    all.extend(beside_the_verdict(a));
     all
 }
 
@@ -497,32 +512,139 @@ fn distances(a: &Axes) -> Vec<Array> {
     ]
 }
 
+/// Distances between laws, and C-closeness.
+fn beside_the_verdict(a: &Axes) -> Vec<Array> {
+    let eta = |cell: usize| Some(a.result.cells.get(cell)?.eta);
+    let law = |name, value: fn(&LawPoint) -> f64| {
+        a.numbers(name, &["law", "eta"], move |i| {
+            let (eta, points) = (eta(i[1])?, &a.laws.get(i[0])?.1.points);
+            Some(value(points.iter().find(|p| same(p.eta, eta))?))
+        })
+    };
+    let close = |name, value: fn(&ClosenessPoint) -> f64| {
+        a.numbers(name, &["closeness", "eta"], move |i| {
+            let (eta, points) = (eta(i[1])?, &a.closeness.get(i[0])?.1.points);
+            Some(value(points.iter().find(|p| same(p.eta, eta))?))
+        })
+    };
+    vec![
+        a.texts("law_name", &["law"], |i| {
+            Some(a.laws.get(i)?.1.name.clone())
+        }),
+        a.texts("law_kind", &["law"], |i| written(a.laws.get(i)?.1.kind)),
+        a.counts("law_comparison", &["law"], |i| {
+            Some(a.laws.get(i[0])?.0 as u64)
+        }),
+        a.numbers("law_scale", &["law"], |i| Some(a.laws.get(i[0])?.1.scale)),
+        law("law_distance", |p| p.distance.value),
+        law("law_distance_standard_error", |p| p.distance.standard_error),
+        law("law_distance_lower", |p| p.distance.lower),
+        law("law_distance_upper", |p| p.distance.upper),
+        law("law_floor", |p| p.floor),
+        law("law_p_value", |p| p.p_value),
+        a.texts("closeness_function", &["closeness"], |i| {
+            let function = a.closeness.get(i)?.1.function;
+            a.result.functions.get(function).cloned()
+        }),
+        a.counts("closeness_comparison", &["closeness"], |i| {
+            Some(a.closeness.get(i[0])?.0 as u64)
+        }),
+        close("closeness_time", |p| p.time),
+        close("closeness_ratio", |p| p.ratio.value),
+        close("closeness_ratio_lower", |p| p.ratio.lower),
+        close("closeness_ratio_upper", |p| p.ratio.upper),
+        close("closeness_factor", |p| p.factor.value),
+        close("closeness_factor_lower", |p| p.factor.lower),
+        close("closeness_factor_upper", |p| p.factor.upper),
+    ]
+}
+
 /// Writes all arrays of a result as an `.npz` file, uncompressed. The same result gives the same bytes.
 ///
 /// # Errors
 /// The writer's.
 pub fn write(result: &ScenarioResult, to: impl Write + Seek) -> io::Result<()> {
     let mut archive = ZipWriter::new(to);
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .large_file(false);
     for array in arrays(result) {
-        archive.start_file(format!("{}.npy", array.name), options)?;
+        start(&mut archive, array.name)?;
         write_array(&array, &mut archive)?;
     }
     archive.finish()?;
     Ok(())
 }
 
+/// The axes of the states of kept paths.
+pub const STATE_AXES: [&str; 5] = ["eta", "process", "path", "time", "coordinate"];
+
+/// What stands beside the states of kept paths: their coordinates, named as in `statistics.npz`.
+pub fn path_coordinates(result: &ScenarioResult, kept: &KeptPaths) -> Vec<Array> {
+    let labels = result.processes.iter().map(|p| p.label.clone());
+    let time = |i: Vec<usize>| kept.times.get(i[0])?.get(i[1]).copied();
+    let grid = [kept.shape[0], kept.shape[3]];
+    let numbers = |name, axes, shape: &[usize], values: Vec<f64>| Array {
+        name,
+        axes,
+        shape: shape.to_vec(),
+        data: Data::Numbers(values),
+    };
+    vec![
+        numbers("eta", &["eta"], &grid[..1], kept.etas.clone()),
+        numbers(
+            "time",
+            &["eta", "time"],
+            &grid,
+            indices(&grid)
+                .map(|i| time(i).unwrap_or(f64::NAN))
+                .collect(),
+        ),
+        Array {
+            name: "process",
+            axes: &["process"],
+            shape: vec![result.processes.len()],
+            data: Data::Texts(labels.collect()),
+        },
+    ]
+}
+
+/// Writes the kept paths as an `.npz` file: `state` and its coordinates.
+///
+/// # Errors
+/// The writer's.
+pub fn write_paths(
+    result: &ScenarioResult,
+    kept: &KeptPaths,
+    to: impl Write + Seek,
+) -> io::Result<()> {
+    let mut archive = ZipWriter::new(to);
+    for array in path_coordinates(result, kept) {
+        start(&mut archive, array.name)?;
+        write_array(&array, &mut archive)?;
+    }
+    start(&mut archive, "state")?;
+    write_numbers(&kept.shape, &kept.states, &mut archive)?;
+    archive.finish()?;
+    Ok(())
+}
+
+fn start(archive: &mut ZipWriter<impl Write + Seek>, name: &str) -> io::Result<()> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .large_file(false);
+    Ok(archive.start_file(format!("{name}.npy"), options)?)
+}
+
+fn write_numbers(shape: &[usize], values: &[f64], to: &mut impl Write) -> io::Result<()> {
+    let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
+    let options = WriteOptions::new().default_dtype().shape(&shape);
+    let mut file = options.writer(to).begin_nd()?;
+    file.extend(values)?;
+    file.finish()
+}
+
 fn write_array(array: &Array, to: &mut impl Write) -> io::Result<()> {
     let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
     match &array.data {
-        Data::Numbers(values) => {
-            let options = WriteOptions::new().default_dtype().shape(&shape);
-            let mut file = options.writer(to).begin_nd()?;
-            file.extend(values)?;
-            file.finish()
-        }
+        Data::Numbers(values) => write_numbers(&array.shape, values, to),
         Data::Counts(values) => {
             let options = WriteOptions::new().default_dtype().shape(&shape);
             let mut file = options.writer(to).begin_nd()?;

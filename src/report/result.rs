@@ -197,6 +197,9 @@ pub struct ScenarioResult {
     pub effort: Effort,
     /// What it ran on.
     pub machine: Machine,
+    /// Whole paths, where the scenario keeps some: stored in `paths.npz`, not in `result.json`.
+    #[serde(skip)]
+    pub kept_paths: Option<KeptPaths>,
 }
 
 /// Where the result comes from.
@@ -616,6 +619,20 @@ pub struct SamplePaths {
     /// `positions[process][path][time][coordinate]`; at most the first two coordinates.
     #[serde(with = "number")]
     pub positions: Vec<Vec<Vec<Vec<f64>>>>,
+}
+
+/// The states of the first paths of every ensemble at the save times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptPaths {
+    /// Learning-rate scales, largest first.
+    pub etas: Vec<f64>,
+    /// Save times per η.
+    pub times: Vec<Vec<f64>>,
+    /// Numbers of η, processes, paths, save times (the most at any η) and coordinates.
+    pub shape: [usize; 5],
+    /// `states[eta][process][path][time][coordinate]`, one after the other; NaN where a process does not run, a time is not
+    /// reached or a path is lost.
+    pub states: Vec<f64>,
 }
 
 /// L on a grid, for two-dimensional landscapes.

@@ -14,10 +14,21 @@ pub struct Table {
     rows: fn(&ScenarioResult, &mut dyn FnMut(Row)),
 }
 
-type Row = Vec<String>;
+/// One entry of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// A name; empty where there is none.
+    Text(String),
+    /// NaN is a number that does not exist.
+    Number(f64),
+    /// A number of paths.
+    Count(u64),
+}
+
+type Row = Vec<Cell>;
 
 /// All tables of a scenario.
-pub const TABLES: [Table; 8] = [
+pub const TABLES: [Table; 10] = [
     Table {
         name: "errors.csv",
         columns: &[
@@ -143,12 +154,64 @@ pub const TABLES: [Table; 8] = [
         ],
         rows: distances,
     },
+    Table {
+        name: "laws.csv",
+        columns: &[
+            "comparison",
+            "kind",
+            "name",
+            "function",
+            "eta",
+            "value",
+            "standard_error",
+            "lower",
+            "upper",
+            "level",
+            "paths",
+            "floor",
+            "scale",
+            "p_value",
+        ],
+        rows: laws,
+    },
+    Table {
+        name: "closeness.csv",
+        columns: &[
+            "comparison",
+            "alpha",
+            "function",
+            "eta",
+            "time",
+            "ratio",
+            "ratio_standard_error",
+            "ratio_lower",
+            "ratio_upper",
+            "factor",
+            "standard_error",
+            "lower",
+            "upper",
+            "level",
+            "paths",
+        ],
+        rows: closeness,
+    },
 ];
 
 impl Table {
-    /// Whether the result has what the table is about; only distances are not in every result.
+    /// Whether the result has what the table is about; distances and C-closeness are not in every result.
     pub fn applies(&self, result: &ScenarioResult) -> bool {
-        self.name != "distances.csv" || result.comparisons.iter().any(|c| !c.distances.is_empty())
+        let any = |has: fn(&Comparison) -> bool| result.comparisons.iter().any(has);
+        match self.name {
+            "distances.csv" => any(|c| !c.distances.is_empty()),
+            "laws.csv" => any(|c| !c.laws.is_empty()),
+            "closeness.csv" => any(|c| !c.closeness.is_empty()),
+            _ => true,
+        }
+    }
+
+    /// Hands over the rows, each as long as the header.
+    pub fn rows(&self, result: &ScenarioResult, add: &mut dyn FnMut(Vec<Cell>)) {
+        (self.rows)(result, add);
     }
 
     /// Writes the table. Numbers keep all their digits; an empty cell is a number that does not exist.
@@ -161,7 +224,7 @@ impl Table {
         let mut outcome = Ok(());
         (self.rows)(result, &mut |row| {
             if outcome.is_ok() {
-                outcome = writer.write_record(row);
+                outcome = writer.write_record(row.into_iter().map(Cell::written));
             }
         });
         outcome?;
@@ -169,33 +232,41 @@ impl Table {
     }
 }
 
-fn number(x: f64) -> String {
-    if x.is_nan() {
-        String::new()
-    } else {
-        x.to_string()
+impl Cell {
+    /// As in the CSV file.
+    fn written(self) -> String {
+        match self {
+            Cell::Text(text) => text,
+            Cell::Number(x) if x.is_nan() => String::new(),
+            Cell::Number(x) => x.to_string(),
+            Cell::Count(n) => n.to_string(),
+        }
     }
 }
 
-/// value, standard_error, lower, upper, level, paths.
-fn estimate(e: &Estimate) -> [String; 6] {
-    let [value, error, lower, upper, level] =
-        [e.value, e.standard_error, e.lower, e.upper, e.level].map(number);
-    [value, error, lower, upper, level, e.n.to_string()]
+fn text(text: impl Into<String>) -> Cell {
+    Cell::Text(text.into())
 }
 
-fn function(result: &ScenarioResult, index: usize) -> String {
-    result.functions.get(index).cloned().unwrap_or_default()
+/// value, standard_error, lower, upper, level, paths.
+fn estimate(e: &Estimate) -> [Cell; 6] {
+    let numbers = [e.value, e.standard_error, e.lower, e.upper, e.level];
+    let [value, error, lower, upper, level] = numbers.map(Cell::Number);
+    [value, error, lower, upper, level, Cell::Count(e.n)]
+}
+
+fn function(result: &ScenarioResult, index: usize) -> Cell {
+    text(result.functions.get(index).cloned().unwrap_or_default())
 }
 
 fn errors(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
     for c in &result.comparisons {
         for f in &c.functions {
             for p in &f.errors {
-                let mut row = vec![c.id.clone(), number(c.alpha)];
-                row.extend([function(result, f.function), number(p.eta)]);
+                let mut row = vec![text(&c.id), Cell::Number(c.alpha)];
+                row.extend([function(result, f.function), Cell::Number(p.eta)]);
                 row.extend(estimate(&p.error));
-                row.extend([p.time, p.noise_floor, p.constant.value].map(number));
+                row.extend([p.time, p.noise_floor, p.constant.value].map(Cell::Number));
                 add(row);
             }
         }
@@ -206,9 +277,9 @@ fn slopes(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
     for c in &result.comparisons {
         for f in &c.functions {
             for p in &f.slopes {
-                let mut row = vec![c.id.clone(), number(c.alpha)];
+                let mut row = vec![text(&c.id), Cell::Number(c.alpha)];
                 row.push(function(result, f.function));
-                row.extend([p.eta_large, p.eta_small].map(number));
+                row.extend([p.eta_large, p.eta_small].map(Cell::Number));
                 row.extend(estimate(&p.slope));
                 row.push(guaranteed_order(c));
                 add(row);
@@ -218,8 +289,8 @@ fn slopes(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
 }
 
 /// Empty where the theorem names none.
-fn guaranteed_order(c: &Comparison) -> String {
-    number(match c.guaranteed_order {
+fn guaranteed_order(c: &Comparison) -> Cell {
+    Cell::Number(match c.guaranteed_order {
         order if order > 0.0 => order,
         _ => f64::NAN,
     })
@@ -229,7 +300,7 @@ fn orders(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
     for c in &result.comparisons {
         for f in &c.functions {
             let Some(order) = &f.order else { continue };
-            let mut row = vec![c.id.clone(), number(c.alpha)];
+            let mut row = vec![text(&c.id), Cell::Number(c.alpha)];
             row.push(function(result, f.function));
             row.extend(estimate(order));
             row.push(guaranteed_order(c));
@@ -241,10 +312,10 @@ fn orders(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
 fn limits(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
     for c in &result.comparisons {
         for f in &c.functions {
-            let mut row = vec![c.id.clone(), number(c.alpha)];
-            row.extend([function(result, f.function), number(f.scale)]);
+            let mut row = vec![text(&c.id), Cell::Number(c.alpha)];
+            row.extend([function(result, f.function), Cell::Number(f.scale)]);
             row.extend(estimate(&f.limit));
-            row.extend([f.limit_time, f.reduced_chi_square].map(number));
+            row.extend([f.limit_time, f.reduced_chi_square].map(Cell::Number));
             add(row);
         }
     }
@@ -267,23 +338,21 @@ fn moments(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
                     (None, None) => continue,
                 };
                 for (j, &time) in cell.times.iter().enumerate() {
-                    let at = |list: &[f64]| number(list.get(j).copied().unwrap_or(f64::NAN));
+                    let at = |list: &[f64]| Cell::Number(list.get(j).copied().unwrap_or(f64::NAN));
+                    let missing = || Cell::Number(f64::NAN);
                     add(vec![
-                        process.label.clone(),
-                        number(cell.eta),
+                        text(&process.label),
+                        Cell::Number(cell.eta),
                         function(result, h),
-                        number(time),
+                        Cell::Number(time),
                         at(&series.value),
                         at(&series.standard_error),
                         at(&series.lower),
                         at(&series.upper),
-                        number(series.level),
-                        exact.map_or_else(String::new, |e| at(e)),
-                        summary
-                            .deviations
-                            .get(h)
-                            .map_or_else(String::new, |d| at(d)),
-                        series.n.to_string(),
+                        Cell::Number(series.level),
+                        exact.map_or_else(missing, |e| at(e)),
+                        summary.deviations.get(h).map_or_else(missing, |d| at(d)),
+                        Cell::Count(series.n),
                     ]);
                 }
             }
@@ -298,12 +367,12 @@ fn quantiles(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
                 for (p, values) in band.probabilities.iter().zip(&band.values) {
                     for (&time, &value) in cell.times.iter().zip(values) {
                         add(vec![
-                            process.label.clone(),
-                            number(cell.eta),
+                            text(&process.label),
+                            Cell::Number(cell.eta),
                             function(result, band.function),
-                            number(time),
-                            number(*p),
-                            number(value),
+                            Cell::Number(time),
+                            Cell::Number(*p),
+                            Cell::Number(value),
                         ]);
                     }
                 }
@@ -325,12 +394,12 @@ fn exact(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
                 // The slope from the η before, which is twice as large.
                 let slope = i.checked_sub(1).and_then(|i| slopes.get(i).copied());
                 add(vec![
-                    c.id.clone(),
-                    number(c.alpha),
+                    text(&c.id),
+                    Cell::Number(c.alpha),
                     function(result, *h),
-                    number(eta),
-                    number(error),
-                    number(slope.unwrap_or(f64::NAN)),
+                    Cell::Number(eta),
+                    Cell::Number(error),
+                    Cell::Number(slope.unwrap_or(f64::NAN)),
                 ]);
             }
         }
@@ -355,12 +424,42 @@ fn distances(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
         for d in &c.distances {
             let limit = d.check.limit;
             for (i, p) in d.check.errors.iter().enumerate() {
-                let mut row = vec![c.id.clone(), kind(d.kind).to_string(), d.name.clone()];
+                let mut row = vec![text(&c.id), text(kind(d.kind)), text(&d.name)];
                 let e = p.error;
                 let floor = d.floor.get(i).copied().unwrap_or(f64::NAN);
-                row.extend([p.eta, e.value, e.standard_error, e.lower, e.upper].map(number));
-                row.extend([floor, d.check.scale].map(number));
-                row.extend([limit.value, limit.lower, limit.upper].map(number));
+                row.extend([p.eta, e.value, e.standard_error, e.lower, e.upper].map(Cell::Number));
+                row.extend([floor, d.check.scale].map(Cell::Number));
+                row.extend([limit.value, limit.lower, limit.upper].map(Cell::Number));
+                add(row);
+            }
+        }
+    }
+}
+
+fn laws(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for d in &c.laws {
+            let h = d.function.map_or(text(""), |h| function(result, h));
+            for p in &d.points {
+                let mut row = vec![text(&c.id), text(kind(d.kind)), text(&d.name), h.clone()];
+                row.push(Cell::Number(p.eta));
+                row.extend(estimate(&p.distance));
+                row.extend([p.floor, d.scale, p.p_value].map(Cell::Number));
+                add(row);
+            }
+        }
+    }
+}
+
+fn closeness(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
+    for c in &result.comparisons {
+        for d in &c.closeness {
+            for p in &d.points {
+                let mut row = vec![text(&c.id), Cell::Number(c.alpha)];
+                row.push(function(result, d.function));
+                row.extend([p.eta, p.time].map(Cell::Number));
+                row.extend(estimate(&p.ratio).into_iter().take(4));
+                row.extend(estimate(&p.factor));
                 add(row);
             }
         }
@@ -370,6 +469,7 @@ fn distances(result: &ScenarioResult, add: &mut dyn FnMut(Row)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::plots::fixture::ornstein_uhlenbeck;
     use crate::report::plots::slow_fixture::hyperbola;
 
     fn lines(name: &str, result: &ScenarioResult) -> Vec<String> {
@@ -398,6 +498,58 @@ mod tests {
             .iter_mut()
             .for_each(|c| c.distances.clear());
         assert_eq!(applies(&result), TABLES.len() - 1);
+    }
+
+    #[test]
+    fn laws_and_closeness_have_a_row_for_every_eta() {
+        let mut result = hyperbola();
+        for (name, first) in [
+            (
+                "laws.csv",
+                "0~2,kolmogorov_smirnov,KS of log(x[1]),log(x[1]),0.125,",
+            ),
+            ("closeness.csv", "0~2,0,x[1],0.125,1,0.99"),
+        ] {
+            let lines = lines(name, &result);
+            let points = |c: &Comparison| -> usize {
+                match name {
+                    "laws.csv" => c.laws.iter().map(|d| d.points.len()).sum(),
+                    _ => c.closeness.iter().map(|d| d.points.len()).sum(),
+                }
+            };
+            let rows: usize = result.comparisons.iter().map(points).sum();
+            assert_eq!(lines.len(), 1 + rows);
+            assert!(lines[1].starts_with(first), "{}", lines[1]);
+        }
+        // The p-value is that of Kolmogorov–Smirnov alone; the law of the states is that of no function.
+        let laws = lines("laws.csv", &result);
+        let energy = laws.iter().find(|l| l.contains("energy")).expect("a row");
+        assert!(energy.starts_with("0~2,energy,energy distance,,0.125,") && energy.ends_with(','));
+        for c in &mut result.comparisons {
+            c.laws.clear();
+            c.closeness.clear();
+        }
+        let applies = TABLES.iter().filter(|t| t.applies(&result)).count();
+        assert_eq!(applies, TABLES.len() - 2);
+    }
+
+    /// Rows are as long as their header, and every column is of one kind.
+    #[test]
+    fn columns_are_of_one_kind() {
+        for result in [hyperbola(), ornstein_uhlenbeck()] {
+            for table in &TABLES {
+                let mut kinds: Vec<Option<std::mem::Discriminant<Cell>>> =
+                    vec![None; table.columns.len()];
+                table.rows(&result, &mut |row| {
+                    assert_eq!(row.len(), table.columns.len(), "{}", table.name);
+                    for (i, cell) in row.iter().enumerate() {
+                        let kind = std::mem::discriminant(cell);
+                        let known = *kinds[i].get_or_insert(kind);
+                        assert_eq!(known, kind, "{} {}", table.name, table.columns[i]);
+                    }
+                });
+            }
+        }
     }
 
     #[test]

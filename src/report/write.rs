@@ -1,6 +1,6 @@
 //! The output folder: every result is written beside its place and then moved there whole.
 
-use super::arrays::{self, ARRAYS};
+use super::arrays::{self, ARRAYS, PATHS};
 use super::calibration::Calibration;
 use super::plots::{Drawing, Figure, FigureError, draw_all};
 use super::result::ScenarioResult;
@@ -185,6 +185,11 @@ impl OutputFolder {
         self.fill_and_replace(name, &|folder| {
             let (from, to) = (self.root.join(name).join(RESULT), folder.join(RESULT));
             fs::copy(&from, &to).map_err(io_error(&to, "written"))?;
+            // Kept paths are in no other file.
+            let (from, to) = (self.root.join(name).join(PATHS), folder.join(PATHS));
+            if from.is_file() {
+                fs::copy(&from, &to).map_err(io_error(&to, "written"))?;
+            }
             fill(result, folder, drawing)
         })
     }
@@ -287,28 +292,33 @@ fn fill(
     drawing: &Drawing,
 ) -> Result<Vec<Figure>, WriteError> {
     for table in TABLES.iter().filter(|t| t.applies(result)) {
-        let path = folder.join(table.name);
-        let failed = io_error(&path, "written");
-        let mut file = BufWriter::new(File::create(&path).map_err(&failed)?);
-        table.write(result, &mut file).map_err(&failed)?;
-        file.flush().map_err(&failed)?;
+        create(&folder.join(table.name), |file| table.write(result, file))?;
     }
-    let path = folder.join(ARRAYS);
-    let failed = io_error(&path, "written");
-    let mut file = BufWriter::new(File::create(&path).map_err(&failed)?);
-    arrays::write(result, &mut file).map_err(&failed)?;
-    file.flush().map_err(&failed)?;
+    create(&folder.join(ARRAYS), |file| arrays::write(result, file))?;
+    if let Some(kept) = &result.kept_paths {
+        create(&folder.join(PATHS), |file| {
+            arrays::write_paths(result, kept, file)
+        })?;
+    }
     draw_all(result, &folder.join("figures"), drawing).map_err(|source| WriteError::Figure {
         scenario: result.scenario.name.clone(),
         source,
     })
 }
 
-fn write_json(value: &impl Serialize, path: &Path) -> Result<(), WriteError> {
+/// A new file and what is in it.
+fn create(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), WriteError> {
     let failed = io_error(path, "written");
     let mut file = BufWriter::new(File::create(path).map_err(&failed)?);
-    serde_json::to_writer(&mut file, value).map_err(|e| failed(e.into()))?;
+    write(&mut file).map_err(&failed)?;
     file.flush().map_err(&failed)
+}
+
+fn write_json(value: &impl Serialize, path: &Path) -> Result<(), WriteError> {
+    create(path, |file| Ok(serde_json::to_writer(file, value)?))
 }
 
 #[cfg(test)]

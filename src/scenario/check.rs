@@ -3,6 +3,7 @@
 use super::assign::{assign, has_key};
 use super::comparisons::{check_schedules, comparisons};
 use super::expressions::names;
+use super::kept::MOST_KEPT;
 use super::known::{Known, known};
 use super::landscapes::{landscape, random_point};
 use super::locate::{locate, locate_expression};
@@ -343,10 +344,21 @@ fn check(
     let scenario = Scenario { known, ..scenario };
     let comparisons = comparisons(&raw.compare, &scenario)?;
     check_schedules(&scenario, &comparisons)?;
-    Ok(Scenario {
+    let scenario = Scenario {
         comparisons,
         ..scenario
-    })
+    };
+    let kept = scenario.kept_numbers(scenario.members().len());
+    if kept > MOST_KEPT {
+        return problem(
+            "run.keep_paths",
+            format!(
+                "is {}, which with all processes, times, learning rates and coordinates is {kept} numbers; at most {MOST_KEPT} are kept",
+                scenario.run.keep_paths
+            ),
+        );
+    }
+    Ok(scenario)
 }
 
 /// L and ∇L must be numbers where the paths start.

@@ -177,7 +177,7 @@ impl Measure<'_> {
             }
             None => {
                 let batches = laws.batches.len() as u64;
-                let z = normal_quantile(LEVEL) * student_widening(batches, LEVEL, 1);
+                let z = normal_quantile(LEVEL) * student_widening(batches, LEVEL, 1.0);
                 let estimate = Estimate::with_quantile(value, error, z, LEVEL, paths);
                 Estimate {
                     lower: estimate.lower.max(0.0),
@@ -349,7 +349,7 @@ impl Scenario {
                 )
             })
             .collect();
-        let z = bonferroni_quantile(LEVEL, logarithms.len());
+        let z = bonferroni_quantile(LEVEL, logarithms.len() as f64);
         let reach = |sign: f64| {
             let ends = logarithms.iter().map(|(l, s)| l.abs() + sign * z * s);
             // What does not exist at one time does not exist.

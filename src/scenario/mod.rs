@@ -7,6 +7,7 @@ mod drawings;
 mod exact;
 mod expressions;
 mod flow;
+mod kept;
 mod known;
 mod landscapes;
 mod laws;
@@ -328,6 +329,8 @@ pub struct RunSettings {
     /// Sampling goes on, within `max_paths`, until it contributes at most this part of the scale to the half-width of every limit
     /// of an expectation.
     pub precision: Option<f64>,
+    /// Paths whose states are kept whole.
+    pub keep_paths: u64,
     /// Seed.
     pub seed: u64,
 }

@@ -514,6 +514,8 @@ pub struct RawRun {
     pub negligible: Option<f64>,
     /// Sampling goes on until it contributes at most this part of the scale to the half-width of every limit.
     pub precision: Option<f64>,
+    /// Paths whose states at the save times are kept in `paths.npz`.
+    pub keep_paths: Option<u64>,
     /// Seed of all random streams.
     pub seed: Option<u64>,
 }
@@ -541,6 +543,7 @@ impl RawRun {
             tolerance: self.tolerance.or(base.tolerance),
             negligible: self.negligible.or(base.negligible),
             precision: self.precision.or(base.precision),
+            keep_paths: self.keep_paths.or(base.keep_paths),
             seed: self.seed.or(base.seed),
         }
     }

@@ -493,6 +493,7 @@ fn the_reference_has_the_defaults_of_run() -> Result<(), super::ScenarioError> {
         ("slow_step", run.slow_step),
         ("projection_tolerance", run.projection_tolerance),
         ("level", run.level),
+        ("keep_paths", run.keep_paths as f64),
         ("seed", run.seed as f64),
     ] {
         assert_eq!(cell(key).trim_matches('`').parse(), Ok(value), "{key}");

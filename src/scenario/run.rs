@@ -103,6 +103,7 @@ impl Scenario {
         let mut result = self.summarize(&members, &systems, &totals, &exact, outcomes, effort);
         result.notes.extend(flow);
         result.notes.extend(shortfall);
+        result.kept_paths = self.keep_paths(&systems);
         Ok(result)
     }
 

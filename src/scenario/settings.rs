@@ -197,6 +197,7 @@ pub(super) fn run_settings(
         tolerance,
         negligible,
         precision: raw.precision,
+        keep_paths: raw.keep_paths.unwrap_or(0),
         seed: raw.seed.unwrap_or(1),
     })
 }

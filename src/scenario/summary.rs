@@ -110,6 +110,7 @@ impl Scenario {
             .as_ref()
             .and_then(|p| self.contours(&p.positions, &clouds));
         let mut notes: Vec<String> = comparisons.iter().filter_map(exact_note).collect();
+        notes.extend(comparisons.iter().filter_map(|c| self.closeness_note(c)));
         notes.extend(self.notes(members, totals, systems));
         ScenarioResult {
             schema: SCHEMA,
@@ -136,6 +137,7 @@ impl Scenario {
             notes,
             effort,
             machine: Machine::here(),
+            kept_paths: None,
         }
     }
 
@@ -308,6 +310,30 @@ impl Scenario {
             step_error,
             failures: total.failures.get(local).copied().unwrap_or_default(),
         }
+    }
+
+    /// The largest C of C-closeness at the smallest η.
+    fn closeness_note(&self, comparison: &Comparison) -> Option<String> {
+        let last = |c: &Closeness| Some((c.function, *c.points.last()?));
+        let ends: Vec<_> = comparison.closeness.iter().filter_map(last).collect();
+        let (function, point) = ends
+            .iter()
+            .max_by(|a, b| a.1.factor.value.total_cmp(&b.1.factor.value))?;
+        let names: Vec<String> = ends
+            .iter()
+            .map(|(h, _)| self.run.functions[*h].to_string())
+            .collect();
+        Some(format!(
+            "{}: C-close in {} with C = {:.4} ({:.4} to {:.4}, in {} at t = {:.3}) at η = {}.",
+            comparison.id,
+            names.join(", "),
+            point.factor.value,
+            point.factor.lower,
+            point.factor.upper,
+            self.run.functions[*function],
+            point.time,
+            point.eta
+        ))
     }
 
     /// What Assumptions 5.3 and 5.4 come to at the ends of the ladder.

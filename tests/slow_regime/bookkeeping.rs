@@ -81,7 +81,7 @@ fn rounds_merge_to_the_whole() {
     assert_eq!((other.started, &other.histograms), (n, &whole.histograms));
     assert_eq!(other.laws, whole.laws);
     // More chunks than batches: some batches hold two chunks.
-    assert_eq!(other.laws.len(), BATCHES);
+    assert_eq!(other.laws.len(), LAW_BATCHES);
     let (a, b) = (other.paths.unwrap(), whole.paths.unwrap());
     let near = |a: &Moments, b: &Moments| {
         assert_eq!(a.n, b.n);

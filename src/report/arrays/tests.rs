@@ -88,6 +88,14 @@ fn arrays_hold_the_numbers_of_the_result() {
         distance.check.errors[1].error.value
     );
     assert_eq!(at("distance_comparison", &[before + 2]), 1.0);
+    let before = result.comparisons[0].laws.len();
+    let law = &result.comparisons[1].laws[0].points[2];
+    assert_eq!(at("law_p_value", &[before, 2]), law.p_value);
+    assert_eq!(at("law_distance_upper", &[before, 2]), law.distance.upper);
+    assert_eq!(at("law_comparison", &[before]), 1.0);
+    let close = &result.comparisons[3].closeness[0].points[1];
+    assert_eq!(at("closeness_factor", &[3, 1]), close.factor.value);
+    assert_eq!(at("closeness_comparison", &[3]), 3.0);
 }
 
 /// The part of the document below a heading, up to the next one of its rank.
@@ -131,6 +139,53 @@ fn the_document_lists_the_arrays_with_their_axes() {
         v
     };
     assert_eq!(sorted(listed), sorted(there));
+}
+
+/// Paths of two processes at two η, with different numbers of times.
+fn kept() -> KeptPaths {
+    KeptPaths {
+        etas: vec![0.5, 0.25],
+        times: vec![vec![0.0, 0.5], vec![0.0, 0.25, 0.5]],
+        shape: [2, 3, 1, 3, 2],
+        states: (0..36).map(f64::from).collect(),
+    }
+}
+
+#[test]
+fn kept_paths_come_back() {
+    let (mut result, kept) = (hyperbola(), kept());
+    result.processes.truncate(3);
+    let mut bytes = Cursor::new(vec![]);
+    write_paths(&result, &kept, &mut bytes).expect("written");
+    let mut archive = zip::ZipArchive::new(bytes).expect("an archive");
+    let mut read = |name: &str| -> (Vec<u64>, Vec<f64>) {
+        let mut entry = archive.by_name(name).expect("an entry");
+        let mut bytes = vec![];
+        entry.read_to_end(&mut bytes).expect("read");
+        let npy = npyz::NpyFile::new(&bytes[..]).expect("an array");
+        (npy.shape().to_vec(), npy.into_vec().expect("numbers"))
+    };
+    assert_eq!(read("state.npy"), (vec![2, 3, 1, 3, 2], kept.states));
+    assert_eq!(read("eta.npy"), (vec![2], kept.etas));
+    let (shape, times) = read("time.npy");
+    assert_eq!(shape, [2, 3]);
+    assert_eq!(
+        (&times[..2], &times[3..]),
+        (&[0.0, 0.5][..], &[0.0, 0.25, 0.5][..])
+    );
+    assert!(times[2].is_nan());
+}
+
+#[test]
+fn the_document_lists_the_arrays_of_kept_paths() {
+    let owned = |axes: &[&str]| axes.iter().map(|&x| x.to_owned()).collect::<Vec<_>>();
+    let coordinates = path_coordinates(&hyperbola(), &kept());
+    let mut there: Vec<_> = coordinates
+        .iter()
+        .map(|a| (a.name.to_owned(), owned(a.axes)))
+        .collect();
+    there.push(("state".to_owned(), owned(&STATE_AXES)));
+    assert_eq!(rows(chapter("paths.npz")), there);
 }
 
 #[test]

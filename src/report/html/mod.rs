@@ -3,6 +3,8 @@
 //! A [`Section`] is made of one result and its figures; the page puts sections behind an overview of all verdicts. Texts are escaped
 //! by the template engine; only the figures, whose labels the canvas escapes, are put in as they are.
 
+mod beside;
+
 use super::advice::duration;
 use super::plots::Figure;
 use super::plots::text::percent as coverage;
@@ -110,6 +112,7 @@ struct Scenario<'a> {
     refutation: String,
     rows: Vec<Line>,
     groups: Vec<Group>,
+    beside: String,
     notes: &'a [String],
     facts: Vec<(&'static str, String)>,
     settings: &'a str,
@@ -149,6 +152,7 @@ pub fn section(result: &ScenarioResult, figures: &[Figure]) -> Result<Section, R
         refutation: refutation(result),
         rows: row.verdicts.iter().map(line).collect(),
         groups: groups(&anchor, figures),
+        beside: beside::tables(result)?,
         notes: &result.notes,
         facts: facts(result),
         settings: &info.settings,

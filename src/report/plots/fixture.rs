@@ -396,5 +396,6 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),
+        kept_paths: None,
     }
 }

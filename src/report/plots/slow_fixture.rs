@@ -470,5 +470,6 @@ pub fn hyperbola() -> ScenarioResult {
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),
+        kept_paths: None,
     }
 }
