@@ -4,6 +4,8 @@ pub mod advice;
 pub mod arrays;
 pub mod calibration;
 pub mod html;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub mod plots;
 pub mod read;
 pub mod result;

@@ -292,7 +292,12 @@ fn fill(
     drawing: &Drawing,
 ) -> Result<Vec<Figure>, WriteError> {
     for table in TABLES.iter().filter(|t| t.applies(result)) {
-        create(&folder.join(table.name), |file| table.write(result, file))?;
+        let path = folder.join(table.name);
+        create(&path, |file| table.write(result, file))?;
+        #[cfg(feature = "parquet")]
+        create(&super::parquet::beside(&path), |file| {
+            super::parquet::write(table, result, file)
+        })?;
     }
     create(&folder.join(ARRAYS), |file| arrays::write(result, file))?;
     if let Some(kept) = &result.kept_paths {
