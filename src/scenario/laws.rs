@@ -295,7 +295,7 @@ impl Scenario {
             },
             Measure {
                 kind: DistanceKind::Energy,
-                name: "energy distance".to_string(),
+                name: "energy distance of the states".to_string(),
                 function: None,
                 scale: (scale * (d as f64).sqrt()).sqrt(),
                 value: &|s| Some(s.projected(end, |d| d.energy)? / constant),

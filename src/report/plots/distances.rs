@@ -87,8 +87,8 @@ const KINDS: [DistanceKind; 7] = [
     DistanceKind::KolmogorovSmirnov,
     DistanceKind::Wasserstein,
     DistanceKind::SlicedWasserstein,
-    DistanceKind::Energy,
     DistanceKind::Functional,
+    DistanceKind::Energy,
 ];
 
 fn rank(kind: DistanceKind) -> usize {
