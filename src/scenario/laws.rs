@@ -480,10 +480,35 @@ expect = "consistent"
         2.0 * apart(x, y) - apart(x, x) - apart(y, y)
     }
 
-    /// Every distance at the end, against its definition on the kept paths, which are all paths.
+    /// SGDM and SGD, which come together as η → 0.
     #[test]
     fn distances_are_those_of_the_paths() -> Outcome {
         let result = run("sgdm", "sgd", "gaussian")?;
+        against_the_paths(&result)?;
+        for law in &result.comparisons[0].laws {
+            let (first, last) = (&law.points[0], &law.points[3]);
+            assert!(first.distance.value > 1.5 * last.distance.value, "{law:?}");
+        }
+        Ok(())
+    }
+
+    /// SGD at half its rate stays far away by any measure.
+    #[test]
+    fn far_laws_are_told_apart() -> Outcome {
+        let result = run("sgd_gamma", "sgd", "gaussian")?;
+        against_the_paths(&result)?;
+        for law in &result.comparisons[0].laws {
+            for point in &law.points {
+                assert!(point.distance.value > 3.0 * point.floor, "{law:?}");
+                assert!(point.distance.lower > 0.0, "{law:?}");
+                assert!(point.p_value.is_nan() || point.p_value < 1e-6, "{law:?}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Every distance at the end, against its definition on the kept paths, which are all paths.
+    fn against_the_paths(result: &ScenarioResult) -> Outcome {
         let kept = result.kept_paths.as_ref().ok_or("no paths")?;
         let comparison = &result.comparisons[0];
         assert_eq!(comparison.laws.len(), 5);
@@ -542,13 +567,6 @@ expect = "consistent"
                 "{d} against {by_pairs}"
             );
         }
-        // SGDM lags behind SGD: far apart at the largest η by any measure, and less so at the smallest.
-        for law in &comparison.laws {
-            let (first, last) = (&law.points[0], &law.points[3]);
-            assert!(first.distance.value > 3.0 * first.floor, "{law:?}");
-            assert!(first.distance.value > 1.5 * last.distance.value, "{law:?}");
-        }
-        assert!(comparison.laws[0].points[0].p_value < 1e-6);
         Ok(())
     }
 
