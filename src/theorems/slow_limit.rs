@@ -7,7 +7,8 @@
 //! * path by path: ‖Φ(x_k) − X_{kη²}‖ at the end and its supremum over time, in the mean square (whose expansion has whole
 //!   powers of η, and whose root bounds the mean). This is stronger than the theorem, and sharper
 //!   than any comparison of histograms: Φ(x_k) − X → 0 holds where W = −η Σ ξ_k drives both;
-//! * distances between the laws of functions (Kolmogorov–Smirnov, Wasserstein-1, sliced Wasserstein);
+//! * distances between the laws of functions (Kolmogorov–Smirnov, Wasserstein-1, sliced Wasserstein); the square of the energy
+//!   distance is at most twice the product of the first two, vanishes at twice their order, and is reported beside the verdict;
 //! * expectations of path functionals: running maximum, share of time in a set, product at two times.
 //!
 //! The claim is consistent when all of them vanish within the tolerance, refuted when one of them has a limit away from zero
