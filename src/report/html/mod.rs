@@ -294,7 +294,7 @@ fn refutation(result: &ScenarioResult) -> String {
 }
 
 /// How to read the figures whose names begin so.
-const READINGS: [(&str, &str); 12] = [
+const READINGS: [(&str, &str); 13] = [
     (
         "error_ladder",
         "Follow a curve to the left, to smaller η: under the claim it goes down, and stays below a line of the guaranteed slope \
@@ -304,6 +304,11 @@ const READINGS: [(&str, &str); 12] = [
         "limit",
         "What counts is where a curve ends at the left edge, η → 0: an interval that holds 0 and lies within the tolerance is \
          consistent with the claim, one that keeps away from 0 refutes it.",
+    ),
+    (
+        "limits",
+        "The vertical line is 0, no error left as η → 0: an interval across it that lies within the tolerance is consistent with the \
+         claim, one that keeps away from it refutes it.",
     ),
     (
         "distances",
@@ -330,7 +335,8 @@ const READINGS: [(&str, &str); 12] = [
     ),
     (
         "qq",
-        "Equal laws lie on the diagonal; a curve beside it is shifted, a steeper one has the wider law.",
+        "Equal laws lie on the diagonal. Where a curve lies above it the first process is larger; where it is steeper, the first has the \
+         wider law.",
     ),
     (
         "quantiles",
@@ -339,7 +345,7 @@ const READINGS: [(&str, &str); 12] = [
     (
         "density",
         "Processes of equal law have the same contours. They are drawn on one noise: what lies apart is a difference of the processes, \
-         not of samples.",
+         not of samples. Along Γ compare the lines beside it with the bars on it: under the claim they begin and end together.",
     ),
     (
         "paths",

@@ -1,7 +1,8 @@
 //! Contours of the density over the plane at a few times: the smallest regions that hold half and nine tenths of the paths.
 //!
 //! Around a curve Γ of minimizers the density is that of the coordinates along and across Γ, so that contours follow it; what runs
-//! on Γ has no density over the plane, and is shown by the parts of Γ that hold half and nine tenths of its paths.
+//! on Γ has no density over the plane, and is shown by the parts of Γ that hold half and nine tenths of its paths. Beside Γ lines show
+//! those of the other processes: a region in the plane reaches farther along Γ than the part of Γ that holds as many paths.
 
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
@@ -20,6 +21,9 @@ use crate::report::result::{Clouds, ScenarioResult};
 const MOST_TIMES: usize = 4;
 /// Shares of the paths that regions hold, with the widths of their lines and of the bars on Γ.
 const REGIONS: [(f64, f64, f64); 2] = [(0.5, 1.2, 4.2), (0.9, 0.6, 2.0)];
+/// Widths of the lines beside Γ, and their distance from one another as a share of the size of the figure.
+const BESIDE: [f64; 2] = [1.8, 0.7];
+const APART: f64 = 0.028;
 /// Points along a bar.
 const BAR_POINTS: usize = 60;
 
@@ -39,6 +43,11 @@ struct Shape {
     /// Whether they are parts of Γ.
     bars: bool,
     regions: Vec<Vec<Line>>,
+    /// How far they reach from Γ, and the parts of Γ that hold as much: the intervals of lengths.
+    reach: f64,
+    parts: Vec<Vec<(f64, f64)>>,
+    /// These parts, moved away from Γ.
+    beside: Vec<Vec<Line>>,
 }
 
 impl Shape {
@@ -48,39 +57,44 @@ impl Shape {
         curve: Option<&Curve>,
         on_curve: bool,
     ) -> Option<Self> {
-        let along = |curve: &Curve| points.iter().map(|&p| curve.locate(p)).collect::<Vec<_>>();
-        let masses = REGIONS.iter().map(|r| r.0);
-        let regions: Vec<Vec<Line>> = match curve {
-            Some(curve) if on_curve => {
-                let places: Vec<f64> = along(curve).iter().map(|p| p.0).collect();
-                let density = LineDensity::new(&places)?;
-                let bar = |(from, to): (f64, f64)| curve.part(from, to);
-                masses
-                    .map(|mass| density.region(mass).into_iter().map(bar).collect())
-                    .collect()
-            }
-            Some(curve) => {
-                let density = Density::new(&along(curve))?;
-                let back = |line: Line| line.into_iter().map(|p| curve.place(p)).collect();
-                masses
-                    .map(|mass| density.region(mass).into_iter().map(back).collect())
-                    .collect()
-            }
-            None => {
-                let density = Density::new(points)?;
-                masses.map(|mass| density.region(mass)).collect()
-            }
-        };
-        let drawn = regions.iter().flatten().any(|line| line.len() > 1);
-        drawn.then_some(Self {
+        let masses = || REGIONS.iter().map(|r| r.0);
+        let mut shape = Self {
             look,
-            bars: curve.is_some() && on_curve,
-            regions,
-        })
+            bars: false,
+            regions: Vec::new(),
+            reach: 0.0,
+            parts: Vec::new(),
+            beside: Vec::new(),
+        };
+        if let Some(curve) = curve {
+            let along: Vec<(f64, f64)> = points.iter().map(|&p| curve.locate(p)).collect();
+            let places: Vec<f64> = along.iter().map(|p| p.0).collect();
+            let density = LineDensity::new(&places)?;
+            shape.parts = masses().map(|mass| density.region(mass)).collect();
+            if on_curve {
+                shape.bars = true;
+                shape.regions = curve.beside(&shape.parts, 0.0);
+            } else {
+                let density = Density::new(&along)?;
+                let regions: Vec<Vec<Line>> = masses().map(|mass| density.region(mass)).collect();
+                let across = regions.iter().flatten().flatten().map(|p| p.1.abs());
+                shape.reach = across.fold(0.0, f64::max);
+                let back = |line: &Line| line.iter().map(|&p| curve.place(p)).collect();
+                shape.regions = regions
+                    .iter()
+                    .map(|lines| lines.iter().map(back).collect())
+                    .collect();
+            }
+        } else {
+            let density = Density::new(points)?;
+            shape.regions = masses().map(|mass| density.region(mass)).collect();
+        }
+        let drawn = shape.regions.iter().flatten().any(|line| line.len() > 1);
+        drawn.then_some(shape)
     }
 
     fn extents(&self) -> [Extent; 2] {
-        let points = || self.regions.iter().flatten().flatten();
+        let points = || self.regions.iter().chain(&self.beside).flatten().flatten();
         [
             Extent::of(points().map(|p| p.0)),
             Extent::of(points().map(|p| p.1)),
@@ -96,6 +110,26 @@ impl Shape {
             for line in lines {
                 frame.line(pen, line.iter().copied(), stroke);
             }
+        }
+        for (lines, width) in self.beside.iter().zip(BESIDE) {
+            for line in lines {
+                let stroke = Stroke::solid(self.look.color, width).dashed(self.look.dash);
+                frame.line(pen, line.iter().copied(), stroke);
+            }
+        }
+    }
+}
+
+/// Puts the parts of Γ of the iterates beside their regions, each process in a lane of its own.
+fn set_beside(groups: &mut [Vec<Shape>], curve: &Curve) {
+    let extents = || groups.iter().flatten().map(Shape::extents);
+    let whole = extents().fold([Extent::EMPTY; 2], joined);
+    let apart = APART * whole[0].length().max(whole[1].length());
+    let reach = groups.iter().flatten().map(|s| s.reach).fold(0.0, f64::max);
+    for group in groups {
+        let raw = group.iter_mut().filter(|s| !s.bars);
+        for (lane, shape) in raw.enumerate() {
+            shape.beside = curve.beside(&shape.parts, reach + apart * (lane as f64 + 0.8));
         }
     }
 }
@@ -126,7 +160,7 @@ fn sheet<'a>(result: &'a ScenarioResult, clouds: &'a Clouds) -> Option<Sheet<'a>
             shapes.collect()
         })
         .collect();
-    let (groups, times): (Vec<Vec<Shape>>, Vec<usize>) = groups
+    let (mut groups, times): (Vec<Vec<Shape>>, Vec<usize>) = groups
         .into_iter()
         .zip(times)
         .filter(|(group, _)| !group.is_empty())
@@ -135,6 +169,9 @@ fn sheet<'a>(result: &'a ScenarioResult, clouds: &'a Clouds) -> Option<Sheet<'a>
         return None;
     }
     present.sort_by_key(|p| p.0);
+    if let Some(curve) = curve.as_ref().filter(|_| present.iter().any(|p| p.2)) {
+        set_beside(&mut groups, curve);
+    }
     let extents: Vec<[Extent; 2]> = groups
         .iter()
         .map(|group| {
@@ -187,8 +224,10 @@ fn sheet<'a>(result: &'a ScenarioResult, clouds: &'a Clouds) -> Option<Sheet<'a>
             }),
         })
         .collect();
+    let lengthy = whole[0].length() > 1.4 * whole[1].length();
     let (columns, height) = match count {
         1 => (1, 205.0),
+        4 if common && !lengthy => (4, 125.0),
         2 | 4 => (2, if isometric { 190.0 } else { 150.0 }),
         _ => (3, 150.0),
     };
@@ -251,7 +290,8 @@ fn caption(
         match names.is_empty() {
             true => String::new(),
             false => format!(
-                "; {}: on Γ, where the wide bar holds {} % and the narrow one {} % of the paths",
+                "; {}: on Γ, where the wide bar holds {} % and the narrow one {} % of the paths; lines beside Γ: the parts along it that \
+                 hold as much of the iterates",
                 names.join(", "),
                 text::percent(REGIONS[0].0),
                 text::percent(REGIONS[1].0)
@@ -373,11 +413,16 @@ impl Curve {
         (at(0), at(1))
     }
 
-    /// The curve between two lengths.
-    fn part(&self, from: f64, to: f64) -> Line {
-        let step = (to - from) / BAR_POINTS as f64;
-        (0..=BAR_POINTS)
-            .map(|k| self.place((from + step * k as f64, 0.0)))
+    /// Parts of the curve between two lengths, moved to its left.
+    fn beside(&self, parts: &[Vec<(f64, f64)>], across: f64) -> Vec<Vec<Line>> {
+        let part = |&(from, to): &(f64, f64)| -> Line {
+            let step = (to - from) / BAR_POINTS as f64;
+            let lengths = (0..=BAR_POINTS).map(|k| from + step * k as f64);
+            lengths.map(|along| self.place((along, across))).collect()
+        };
+        parts
+            .iter()
+            .map(|own| own.iter().map(part).collect())
             .collect()
     }
 }

@@ -277,6 +277,13 @@ impl Sheet<'_> {
             self.share_x = false;
         }
         self.columns = columns.min(fewer);
+        if square && columns > self.columns {
+            // As much lower as narrower.
+            let narrower = SINGLE_COLUMN / self.columns as f64 / (DOUBLE_COLUMN / columns as f64);
+            self.heights
+                .iter_mut()
+                .for_each(|h| *h *= narrower.min(1.0));
+        }
         let name_room = 0.5 * SINGLE_COLUMN;
         for panel in &mut self.panels {
             panel.y.cut_labels(name_room);
@@ -364,7 +371,10 @@ impl Sheet<'_> {
                 legend: Vec::new(),
                 panels: vec![Panel {
                     title: panel.title.clone(),
-                    notes: panel.notes.clone(),
+                    notes: match panel.notes.is_empty() {
+                        true => vec![self.remark.clone()],
+                        false => panel.notes.clone(),
+                    },
                     x: panel.x.clone(),
                     y: panel.y.clone(),
                     isometric: panel.isometric,

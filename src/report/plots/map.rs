@@ -6,13 +6,16 @@ use super::error_ladder::{eta_label, unit, unresolved};
 use super::frame::Frame;
 use super::layout::{Entry, Panel, Sample, Sheet, Width};
 use super::order::{pair_title, pairs};
-use super::text::{self, Label, minus, trimmed};
+use super::text::{self, Label};
 use super::theme::{INK, PAPER, QUIET, Rgb};
 use crate::report::result::{Comparison, DistanceKind, Regime, ScenarioResult};
 
-/// Height of a row of cells and of the colour bar, in points.
+/// Heights of a row of cells, of all rows at least, and of the colour bar, in points.
 const ROW: f64 = 24.0;
+const LEAST: f64 = 66.0;
 const BAR: f64 = 8.0;
+/// Room between cells and frame for ticks, in cells.
+const ROOM: f64 = 0.1;
 /// Colours reach down to this share of the largest value.
 const DEEPEST: f64 = 1e-4;
 /// Size of the numbers in the cells.
@@ -238,8 +241,8 @@ impl Map {
         };
         let axis = |count: usize, label: Label, labels: Vec<Label>| {
             let range = Extent {
-                low: 0.0,
-                high: count as f64,
+                low: -ROOM,
+                high: count as f64 + ROOM,
             };
             let mut axis = Axis::linear(range, label, 3);
             axis.ticks = places(labels);
@@ -320,7 +323,7 @@ impl Map {
     }
 }
 
-/// Two digits: 12, 3.1, 0.42, 0.031, 2×10⁻⁴.
+/// Two digits: 12, 3.0, 0.42, 0.031, 2×10⁻⁴.
 fn percent(value: f64) -> Label {
     let value: f64 = format!("{value:.1e}").parse().unwrap_or(value);
     if !(1e-2..1e4).contains(&value) {
@@ -333,7 +336,7 @@ fn percent(value: f64) -> Label {
         };
     }
     let decimals = (1.0 - value.log10().floor()).clamp(0.0, 3.0) as usize;
-    Label::new(minus(&trimmed(&format!("{value:.decimals$}"))))
+    Label::new(format!("{value:.decimals$}"))
 }
 
 /// Pale to dark: cividis backwards, even in lightness, for every kind of colour vision.
@@ -419,7 +422,7 @@ fn sheet<'a>(result: &'a ScenarioResult, maps: Vec<Map>) -> Sheet<'a> {
         }
         panels.extend(above);
         panels.extend(below);
-        heights.extend([ROW * rows as f64, BAR]);
+        heights.extend([(ROW * rows as f64).max(LEAST), BAR]);
     }
     Sheet {
         name: "map".to_owned(),
@@ -572,6 +575,9 @@ mod tests {
     fn numbers_in_cells_are_short() {
         let shown = |v: f64| percent(v).plain();
         let all = [123.4, 12.34, 1.0, 0.1234, 0.0567, 0.000_31, 1e-6].map(shown);
-        assert_eq!(all, ["120", "12", "1", "0.12", "0.057", "3×10^−4", "10^−6"]);
+        assert_eq!(
+            all,
+            ["120", "12", "1.0", "0.12", "0.057", "3×10^−4", "10^−6"]
+        );
     }
 }
