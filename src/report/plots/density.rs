@@ -199,7 +199,7 @@ fn sheet<'a>(result: &'a ScenarioResult, clouds: &'a Clouds) -> Option<Sheet<'a>
     let mut legend: Vec<Entry> = present.iter().map(|p| entry(result, *p)).collect();
     let lines = present.iter().any(|p| !p.2);
     for (mass, width, _) in REGIONS.iter().filter(|_| lines) {
-        let name = Label::new(format!("{} % of the paths", text::percent(*mass)));
+        let name = Label::new(format!("{} % of paths", text::percent(*mass)));
         legend.push(Entry::guide(QUIET, *width, Dash::Solid, name));
     }
     if manifold {

@@ -277,9 +277,10 @@ impl Sheet<'_> {
             self.share_x = false;
         }
         self.columns = columns.min(fewer);
-        if square && columns > self.columns {
+        if square {
             // As much lower as narrower.
-            let narrower = SINGLE_COLUMN / self.columns as f64 / (DOUBLE_COLUMN / columns as f64);
+            let before = Width::Natural.points(columns) / columns as f64;
+            let narrower = SINGLE_COLUMN / self.columns as f64 / before;
             self.heights
                 .iter_mut()
                 .for_each(|h| *h *= narrower.min(1.0));
