@@ -768,6 +768,46 @@ fn plotting_again_gives_the_same_bytes() {
     again(&["plot", "output"]);
 }
 
+/// Elsewhere: nothing beside the stored results changes, and the new folder can be plotted itself.
+#[test]
+fn plotting_to_another_folder() {
+    let desk = Desk::new();
+    desk.command(&["run", "tiny.toml", "-q"])
+        .assert()
+        .code(predicate::in_iter([0, 1]));
+    let run = files(&desk.path("output"));
+    desk.command(&[
+        "plot",
+        "output/tiny",
+        "--out",
+        "paper",
+        "--format=svg",
+        "--width=single",
+    ])
+    .assert()
+    .code(0)
+    .stdout(predicate::str::contains("report in paper/report.html"))
+    .stderr("");
+    assert!(
+        run == files(&desk.path("output")),
+        "the stored results changed"
+    );
+    let stored = |folder: &str| fs::read(desk.path(folder).join("tiny/result.json")).expect("read");
+    assert!(stored("paper") == stored("output"));
+    let paper = files(&desk.path("paper"));
+    let has = |ending: &str| paper.iter().any(|(name, _)| name.ends_with(ending));
+    assert!(has("tiny/figures/limits.svg") && has("tiny/errors.csv") && !has(".png"));
+    let report = |folder: &str| fs::read(desk.path(folder).join("report.html")).expect("read");
+    assert!(report("paper") == report("output"));
+    desk.command(&["plot", "paper", "-q"]).assert().code(0);
+    let message = desk.refusal(&["plot", "output", "paper", "--out", "both"]);
+    assert!(
+        message.contains("output/tiny and paper/tiny have the same name"),
+        "{message}"
+    );
+    assert!(!desk.path("both").exists());
+}
+
 /// For programs: JSON alone on standard output.
 #[test]
 fn json_for_programs() {

@@ -49,7 +49,7 @@ pub(super) fn calibrate(options: &Options, arguments: &Calibrate) -> Result<Exit
     let scenarios = read(options, &sources)?;
     names_differ(&scenarios, &sources)?;
     use_threads(options)?;
-    let output = OutputFolder::prepare(&options.out, &[])?;
+    let output = OutputFolder::prepare(options.out(), &[])?;
     let control = Arc::new(Control::default());
     stop_on_interrupt(control.clone());
 
@@ -96,7 +96,7 @@ pub(super) fn calibrate(options: &Options, arguments: &Calibrate) -> Result<Exit
     if options.json {
         print_json(&calibration)?;
     } else {
-        let folder = format!("{}/", options.out.display());
+        let folder = format!("{}/", options.out().display());
         print(&terminal::calibration(&calibration, &folder, style()));
     }
     Ok(match () {

@@ -13,7 +13,7 @@ use crate::scenario::{Overrides, Profile, Scenario, ScenarioError, Source};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// How a command ended; the number is the exit code.
@@ -106,9 +106,10 @@ struct Options {
     /// How much effort to take: seconds, minutes, or as for a paper
     #[arg(long, global = true, value_name = "PROFILE", value_enum, default_value_t = ProfileName::Quick)]
     profile: ProfileName,
-    /// Folder for results, figures and summary.json
-    #[arg(long, global = true, value_name = "DIR", default_value = "output")]
-    out: PathBuf,
+    /// Folder for results, figures and summary.json: `output` if absent. For `plot` the folder for what is redrawn: that of the
+    /// stored results if absent
+    #[arg(long, global = true, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Seed of all random streams; wins over the scenario's
     #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
     seed: Option<u64>,
@@ -147,6 +148,10 @@ impl From<ProfileName> for Profile {
 }
 
 impl Options {
+    fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("output"))
+    }
+
     fn overrides(&self) -> Overrides {
         Overrides {
             assignments: self.set.clone(),

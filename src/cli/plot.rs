@@ -1,9 +1,9 @@
-//! `slowsde plot`: tables, figures and the report from stored results, without simulating.
+//! `slowsde plot`: tables, figures and the report from stored results, without simulating; in their place or in another folder.
 
 use super::{BadInput, Exit, Options, complain, print, print_json, session, worded};
 use crate::report::html::{self, Section};
 use crate::report::plots::layout::Width;
-use crate::report::plots::{Drawing, Figure, Format, figures};
+use crate::report::plots::{Drawing, Figure, Format, animated};
 use crate::report::read;
 use crate::report::result::ScenarioResult;
 use crate::report::summary::Summary;
@@ -80,9 +80,10 @@ impl Plot {
     }
 }
 
-/// A result with the name of its folder.
+/// A result with its folder and the name of that.
 struct Stored {
     name: String,
+    folder: PathBuf,
     result: ScenarioResult,
 }
 
@@ -98,9 +99,17 @@ pub(super) fn plot(options: &Options, arguments: &Plot) -> Result<Exit, BadInput
                 for folder in folders {
                     match stored(&folder) {
                         Ok((root, one)) => {
+                            let root = options.out.clone().unwrap_or(root);
                             let known = roots.entry(root).or_default();
-                            if !known.iter().any(|s| s.name == one.name) {
-                                known.push(one);
+                            match known.iter().find(|s| s.name == one.name) {
+                                None => known.push(one),
+                                Some(same) if same.folder == one.folder => {}
+                                Some(other) => mistakes.push(format!(
+                                    "{} and {} have the same name, so that in --out one would replace the other: plot them one by \
+                                     one, with different --out",
+                                    shown(&other.folder),
+                                    shown(&one.folder)
+                                )),
                             }
                         }
                         Err(error) => mistakes.push(error.to_string()),
@@ -144,12 +153,20 @@ fn stored(folder: &Path) -> Result<(PathBuf, Stored), read::ReadError> {
     let name = folder.file_name().ok_or_else(missing)?;
     let name = name.to_string_lossy().into_owned();
     let result = read::result(folder)?;
-    Ok((root, Stored { name, result }))
+    let folder = folder.to_owned();
+    Ok((
+        root,
+        Stored {
+            name,
+            folder,
+            result,
+        },
+    ))
 }
 
 /// The page has room for figures of any width.
 fn page_figures(result: &ScenarioResult) -> Result<Vec<Figure>, WriteError> {
-    figures(result, Width::Natural).map_err(|source| WriteError::Figure {
+    animated(result, Width::Natural).map_err(|source| WriteError::Figure {
         scenario: result.scenario.name.clone(),
         source,
     })
@@ -174,8 +191,13 @@ fn redraw(
     let output = OutputFolder::prepare(root, &names)?;
     let summary: Option<Summary> = output.summary();
     let mut sections: BTreeMap<String, Section> = BTreeMap::new();
-    for Stored { name, result } in &results {
-        let mut drawn = output.redraw(name, result, drawing)?;
+    for Stored {
+        name,
+        folder,
+        result,
+    } in &results
+    {
+        let mut drawn = output.redraw(name, folder, result, drawing)?;
         if drawing.width != Width::Natural {
             drawn = page_figures(result)?;
         }

@@ -20,7 +20,7 @@ pub(super) fn run(options: &Options, sources: Vec<Source>) -> Result<Exit, BadIn
     names_differ(&scenarios, &sources)?;
     use_threads(options)?;
     let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
-    let output = OutputFolder::prepare(&options.out, &names)?;
+    let output = OutputFolder::prepare(options.out(), &names)?;
 
     let control = Arc::new(Control::default());
     stop_on_interrupt(control.clone());
@@ -34,7 +34,7 @@ pub(super) fn run(options: &Options, sources: Vec<Source>) -> Result<Exit, BadIn
     let profile = Profile::from(options.profile).name();
     let summary = Summary::new(profile, start.elapsed().as_secs_f64(), rows, interrupted);
     output.write_summary(&summary)?;
-    let folder = format!("{}/", options.out.display());
+    let folder = format!("{}/", options.out().display());
     if options.json {
         print_json(&summary)?;
     } else {
@@ -59,6 +59,9 @@ pub(super) fn use_threads(options: &Options) -> Result<(), BadInput> {
         .map_err(|e| BadInput(vec![format!("--threads: {e}")]))
 }
 
+/// Tables and figures of a scenario on the progress bar: as many path-steps as a run of all scenarios takes meanwhile.
+const DRAWING: u64 = 200_000_000;
+
 /// What a run has found.
 #[derive(Default)]
 struct Found {
@@ -76,7 +79,7 @@ fn simulate(
 ) -> Result<Found, BadInput> {
     let total = scenarios
         .iter()
-        .map(total_work)
+        .map(|s| total_work(s).saturating_add(DRAWING))
         .fold(0, u64::saturating_add);
     let progress = Progress::new(total, control.clone(), options.quiet);
     let mut found = Found::default();
@@ -87,10 +90,12 @@ fn simulate(
             .and_then(|()| scenario.execute(control, &|work| progress.more(work)));
         match result {
             Ok(result) => {
+                progress.show(format!("{} (figures)", scenario.name));
                 let drawn = output.write(&result, &Drawing::default())?;
                 let section = html::section(&result, &drawn).map_err(WriteError::from)?;
                 found.rows.push(ScenarioRow::new(&result));
                 found.sections.push(section);
+                control.done.fetch_add(DRAWING, Ordering::Relaxed);
             }
             Err(_) => found.interrupted.push(scenario.name.clone()),
         }

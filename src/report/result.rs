@@ -189,7 +189,7 @@ pub struct ScenarioResult {
     pub sample_paths: Option<SamplePaths>,
     /// L around the sample paths, for d = 2.
     pub contours: Option<ContourGrid>,
-    /// Regime II, d = 2: many paths at many times, and the manifold Γ.
+    /// d = 2: many paths at some times, in Regime II with the manifold Γ.
     pub clouds: Option<Clouds>,
     /// Facts worth a line in the report: constants of the schedule family, assumptions that fail, exits.
     pub notes: Vec<String>,
@@ -649,19 +649,20 @@ pub struct ContourGrid {
     pub values: Vec<Vec<f64>>,
 }
 
-/// Many paths at many slow times over the plane, and Γ.
+/// Many paths over the plane: few times in Regime I, in Regime II many, and Γ.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clouds {
     /// Learning-rate scale.
     #[serde(with = "number")]
     pub eta: f64,
-    /// Slow times, increasing; the frames of the animation.
+    /// Times, increasing; in Regime II the frames of the animation.
     #[serde(with = "number")]
     pub times: Vec<f64>,
-    /// `positions[process][time][path]`: the raw iterate x_k (not Φ(x_k)) or X_t; empty for processes without paths.
+    /// `positions[process][time][path]`: the raw iterate x_k (not Φ(x_k)) or X_t, every process on the same noise;
+    /// empty for processes without paths.
     #[serde(with = "number")]
     pub positions: Vec<Vec<Vec<Vec<f64>>>>,
-    /// Γ as polylines of points (x₁, x₂) around the paths.
+    /// Γ as polylines of points (x₁, x₂) around the paths; empty in Regime I.
     #[serde(with = "number")]
     pub manifold: Vec<Vec<Vec<f64>>>,
 }

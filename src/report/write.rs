@@ -171,19 +171,20 @@ impl OutputFolder {
         })
     }
 
-    /// Writes tables and figures of the stored result in the folder `name` anew; the stored result itself is kept byte for byte.
-    /// Returns the figures.
+    /// Writes tables and figures of the result stored in the folder `from` to the folder `name`, which may be the same; the stored
+    /// result itself is kept byte for byte. Returns the figures.
     ///
     /// # Errors
     /// See [`WriteError`]; the folder is then as it was.
     pub fn redraw(
         &self,
         name: &str,
+        from: &Path,
         result: &ScenarioResult,
         drawing: &Drawing,
     ) -> Result<Vec<Figure>, WriteError> {
         self.fill_and_replace(name, &|folder| {
-            let (from, to) = (self.root.join(name).join(RESULT), folder.join(RESULT));
+            let (from, to) = (from.join(RESULT), folder.join(RESULT));
             fs::copy(&from, &to).map_err(io_error(&to, "written"))?;
             // Kept paths are in no other file.
             let (from, to) = (self.root.join(name).join(PATHS), folder.join(PATHS));

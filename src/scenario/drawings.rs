@@ -7,7 +7,7 @@ use crate::ensemble::{Block, BlockView, Dynamics, Observer};
 use crate::landscape::broadcast;
 use crate::projection::{Projector, Tangent};
 use crate::real::{LANES, Lanes};
-use crate::report::result::{Clouds, ContourGrid, SamplePaths};
+use crate::report::result::{Clouds, ContourGrid, Regime, SamplePaths};
 use nalgebra::DVector;
 use rayon::prelude::*;
 
@@ -15,9 +15,10 @@ use rayon::prelude::*;
 const SAMPLE_PATHS: u64 = 4;
 const SAMPLE_POINTS: u64 = 400;
 
-/// Paths and frames of a cloud, and steps across the window in which Γ is traced.
-const CLOUD_PATHS: u64 = 256;
-const CLOUD_FRAMES: u64 = 48;
+/// Paths and frames of a cloud: in Regime II it is animated, in Regime I only its density is drawn.
+const SLOW_CLOUD: (u64, u64) = (256, 48);
+const FAST_CLOUD: (u64, u64) = (1024, 8);
+/// Steps across the window in which Γ is traced.
 const TRACE_STEPS: f64 = 200.0;
 
 /// The first coordinates of a few paths: `positions[process][path][time]`.
@@ -62,7 +63,7 @@ impl Observer for Recorder {
 }
 
 impl Scenario {
-    /// L on a grid around the sample paths and clouds, in two dimensions.
+    /// L on a grid around the sample paths, in Regime II around the clouds as well, in two dimensions.
     pub(super) fn contours(
         &self,
         paths: &[Vec<Vec<Vec<f64>>>],
@@ -71,7 +72,8 @@ impl Scenario {
         if self.x0.len() != 2 {
             return None;
         }
-        let clouds = clouds.iter().flat_map(|c| &c.positions);
+        let clouds = clouds.iter().filter(|_| self.regime == Regime::Slow);
+        let clouds = clouds.flat_map(|c| &c.positions);
         let points: Vec<&Vec<f64>> = paths.iter().chain(clouds).flatten().flatten().collect();
         let axis = |i: usize| -> Option<Vec<f64>> {
             let (low, high) = window(points.iter().map(|p| p[i]))?;
@@ -153,24 +155,31 @@ impl Scenario {
 
     /// Many paths with few save times, and Γ around them.
     pub(super) fn clouds(&self, system: &System) -> Clouds {
+        let (paths, frames) = match self.regime {
+            Regime::Fast => FAST_CLOUD,
+            Regime::Slow => SLOW_CLOUD,
+        };
         let block = system.ensemble.block_paths();
-        let blocks = CLOUD_PATHS.div_ceil(block);
+        let blocks = paths.div_ceil(block);
         let parts: Vec<_> = (0..blocks)
             .into_par_iter()
-            .map(|b| self.record(system, b * block, block, CLOUD_FRAMES))
+            .map(|b| self.record(system, b * block, block, frames))
             .collect();
         let times = parts.first().map_or(vec![], |p| p.0.clone());
-        // Figures need five digits.
-        let rounded = |x: f64| (1e5 * x).round() / 1e5;
         let processes = 0..system.processes.len();
         let positions: Positions = processes
             .map(|process| {
-                let paths = || parts.iter().flat_map(|p| &p.1[process]);
-                if paths().next().is_none() {
+                let all = || parts.iter().flat_map(|p| &p.1[process]);
+                if all().next().is_none() {
                     return vec![];
                 }
+                // Figures need five digits.
+                let widest = window(all().flatten().flatten().copied()).map_or(1.0, |(l, h)| h - l);
+                let digits = (5.0 - widest.log10().floor()).clamp(5.0, 12.0);
+                let unit = 10f64.powi(digits as i32);
+                let rounded = |x: f64| (unit * x).round() / unit;
                 let at = |j: usize| -> Vec<Vec<f64>> {
-                    let points = paths().take(CLOUD_PATHS as usize).map(|p| &p[j]);
+                    let points = all().take(paths as usize).map(|p| &p[j]);
                     points
                         .map(|p| p.iter().map(|&x| rounded(x)).collect())
                         .collect()

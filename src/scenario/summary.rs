@@ -102,9 +102,9 @@ impl Scenario {
             .or(systems.last())
             .map(|s| self.sample_paths(s));
         let clouds = systems
-            // Large enough an η for the fluctuations around Γ to be seen.
+            // Large enough an η for the fluctuations around Γ, and the differences of processes, to be seen.
             .get(systems.len().saturating_sub(1).min(1))
-            .filter(|_| self.regime == Regime::Slow && self.x0.len() == 2)
+            .filter(|_| self.x0.len() == 2)
             .map(|s| self.clouds(s));
         let contours = paths
             .as_ref()

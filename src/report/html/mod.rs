@@ -127,8 +127,18 @@ struct Group {
 struct Shown {
     id: String,
     caption: String,
+    reading: &'static str,
     svg: String,
+    slides: Vec<Slide>,
     wide: bool,
+    animation: Option<String>,
+}
+
+/// One of several drawings of which the reader chooses one.
+struct Slide {
+    title: String,
+    svg: String,
+    chosen: bool,
 }
 
 /// The part of a page that shows one result with its figures.
@@ -287,67 +297,127 @@ fn refutation(result: &ScenarioResult) -> String {
     )
 }
 
+/// How to read the figures whose names begin so.
+const READINGS: [(&str, &str); 13] = [
+    (
+        "error_ladder",
+        "Follow a curve to the left, to smaller η: under the claim it goes down, and stays below a line of the guaranteed slope \
+         where there is one. A curve that stayed level above the grey floor would speak against the claim.",
+    ),
+    (
+        "limit",
+        "What counts is where a curve ends at the left edge, η → 0: an interval that holds 0 and lies within the tolerance is \
+         consistent with the claim, one that keeps away from 0 refutes it.",
+    ),
+    (
+        "limits",
+        "The vertical line is 0, no error left as η → 0: an interval across it that lies within the tolerance is consistent with the \
+         claim, one that keeps away from it refutes it.",
+    ),
+    (
+        "distances",
+        "As for errors: under the claim curves go down to the left until they reach their floors, below which there is only noise, and \
+         the limits at the left edge reach down to 0.",
+    ),
+    (
+        "exact_ladder",
+        "No sampling here: the slope of a curve at its left end is the true order of the error.",
+    ),
+    (
+        "order",
+        "Orders on or above the short dashes are what the theorem proves as η → 0, orders near the dots what one may hope for; at \
+         finite η a lower one refutes nothing.",
+    ),
+    (
+        "map",
+        "Under the claim every row grows paler to the left, where η is smaller, until it is hatched, which means that only noise is \
+         left; a row that stayed dark would speak against the claim. Upper rows have more momentum.",
+    ),
+    (
+        "distribution",
+        "Processes of equal law lie on one another. Choose a time; in the coarse figures, at the largest η, they differ most.",
+    ),
+    (
+        "qq",
+        "Equal laws lie on the diagonal. Where a curve lies above it the first process is larger; where it is steeper, the first has the \
+         wider law.",
+    ),
+    (
+        "quantiles",
+        "The second process is filled, the first is drawn as lines over it: under the claim the lines run along the edges of the fill.",
+    ),
+    (
+        "density",
+        "Processes of equal law have the same contours. They are drawn on one noise: what lies apart is a difference of the processes, \
+         not of samples. Along Γ compare the lines beside it with the bars on it: under the claim they begin and end together.",
+    ),
+    (
+        "paths",
+        "A few paths, every process on the same noise: not evidence, but a look at what runs. Under the claim they stay together.",
+    ),
+    (
+        "cloud",
+        "Not evidence, but a look: iterates scatter around Γ in a band that shrinks with η, and drift along it as the slow SDE does on it.",
+    ),
+];
+
+/// The family of a figure: the longest name with which its own begins.
+fn family(figure: &Figure) -> (&'static str, &'static str) {
+    let own = READINGS
+        .into_iter()
+        .filter(|r| figure.name.starts_with(r.0));
+    own.max_by_key(|r| r.0.len()).unwrap_or_default()
+}
+
 fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
     type Kind = (&'static str, &'static str, &'static [&'static str]);
     const KINDS: [Kind; 4] = [
         (
             "Errors and their limits",
-            "Every error is in units of its function’s natural scale. What counts is where the curves end as η → 0: an interval that \
-             holds 0 and lies within the tolerance is consistent with the claim. Hollow markers and arrows are upper bounds: the \
-             interval reaches 0.",
+            "Every error is in units of its function’s natural scale. Hollow markers and arrows are upper bounds: the interval reaches 0.",
             &[
                 "error_ladder",
                 "limit",
                 "distances",
                 "exact_ladder",
                 "order",
+                "map",
             ],
         ),
         (
             "Laws at chosen times",
-            "One panel a time. Processes that agree lie on one another; the coarse figures show the largest η, where they differ most. \
-             In a quantile–quantile figure equal laws lie on the diagonal.",
-            &["distribution", "qq"],
+            "The same test functions, but their whole laws.",
+            &["distribution", "density", "qq"],
         ),
         (
             "Quantiles against time",
-            "The second process is filled, the first is drawn as lines over it.",
+            "From the start to the horizon.",
             &["quantiles"],
         ),
         (
             "Paths",
-            "A few paths of the ensemble, every process on the same noise: not evidence, but a look at what runs.",
+            "Single members of the ensemble.",
             &["paths", "cloud"],
         ),
     ];
-    let of = |prefixes: &[&str]| -> Vec<Shown> {
-        figures
-            .iter()
-            .filter(|f| {
-                let family = KINDS.iter().flat_map(|k| k.2);
-                let own = family
-                    .filter(|p| f.name.starts_with(**p))
-                    .max_by_key(|p| p.len());
-                own.is_some_and(|p| prefixes.contains(p))
-            })
-            .map(|f| shown(anchor, f))
-            .collect()
+    let of = |families: &[&str]| -> Vec<Shown> {
+        let own = figures.iter().filter(|f| families.contains(&family(f).0));
+        own.map(|f| shown(anchor, f)).collect()
     };
     KINDS
         .iter()
-        .map(|(title, reading, prefixes)| Group {
+        .map(|(title, reading, families)| Group {
             title,
             reading,
-            figures: of(prefixes),
+            figures: of(families),
         })
         .filter(|g| !g.figures.is_empty())
         .collect()
 }
 
-/// A figure for the middle of a page: without a size and a namespace of its own, named by its caption.
-fn shown(anchor: &str, figure: &Figure) -> Shown {
-    let id = format!("{anchor}--{}", figure.name);
-    let (root, rest) = figure.svg.split_once(">\n").unwrap_or(("", &figure.svg));
+/// A drawing for the middle of a page, without a size and a namespace of its own, named by the caption `id`; and its width in points.
+fn inline(drawing: &str, id: &str) -> (String, f64) {
+    let (root, rest) = drawing.split_once(">\n").unwrap_or(("", drawing));
     let attribute = |name: &str| {
         let (_, value) = root.split_once(&format!(" {name}=\""))?;
         Some(value.split_once('"')?.0)
@@ -360,13 +430,39 @@ fn shown(anchor: &str, figure: &Figure) -> Shown {
         Some(titled) => titled.split_once("</title>\n").map_or("", |(_, d)| d),
         None => rest,
     };
+    let svg = format!(
+        "<svg viewBox=\"{view}\" style=\"--w:{:.0}px\" stroke-linejoin=\"round\" role=\"img\" aria-labelledby=\"{id}\">\n{drawing}",
+        ON_PAGE * points
+    );
+    (svg, points)
+}
+
+/// A figure for the page: as slides, where it has some.
+fn shown(anchor: &str, figure: &Figure) -> Shown {
+    let id = format!("{anchor}--{}", figure.name);
+    let slides = figure.slides.as_ref();
+    let whole = slides.map_or(&figure.svg, |s| &s.legend);
+    let (svg, points) = inline(whole, &id);
+    let stills = slides.map_or(&[][..], |s| &s.stills);
+    let slides = stills
+        .iter()
+        .enumerate()
+        .map(|(place, (title, still))| Slide {
+            title: title.clone(),
+            svg: inline(still, &id).0,
+            // Where the processes had most time to part.
+            chosen: place + 1 == stills.len(),
+        });
     Shown {
-        svg: format!(
-            "<svg viewBox=\"{view}\" style=\"--w:{:.0}px\" stroke-linejoin=\"round\" role=\"img\" aria-labelledby=\"{id}\">\n{drawing}",
-            ON_PAGE * points
-        ),
+        svg,
+        slides: slides.collect(),
         caption: figure.caption.clone(),
+        reading: family(figure).1,
         wide: points > WIDE,
+        animation: figure
+            .animation
+            .as_ref()
+            .map(|bytes| STANDARD.encode(bytes)),
         id,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::report::plots::layout::Width;
-use crate::report::plots::{figures, slow_fixture::hyperbola};
+use crate::report::plots::{animated, slow_fixture::hyperbola};
 use resvg::usvg::roxmltree::{Document, Node, ParsingOptions};
 
 const HOSTILE: &str = "<script>alert(\"1\")</script> & 'x' --> </style> ]]> é∂Φ";
@@ -41,7 +41,7 @@ fn hostile() -> ScenarioResult {
 fn rendered(results: &[ScenarioResult], interrupted: &[String]) -> String {
     let sections: Vec<Section> = results
         .iter()
-        .map(|r| section(r, &figures(r, Width::Natural).expect("figures")).expect("a section"))
+        .map(|r| section(r, &animated(r, Width::Natural).expect("figures")).expect("a section"))
         .collect();
     page(&sections, interrupted).expect("a page")
 }
@@ -95,14 +95,14 @@ fn nothing_is_loaded_from_anywhere() {
     for node in document.descendants().filter(Node::is_element) {
         for attribute in node.attributes() {
             let (name, value) = (attribute.name(), attribute.value());
-            assert!(
-                !["src", "srcset", "data", "action"].contains(&name),
-                "{name}={value}"
-            );
+            let loads = ["src", "srcset", "data", "action"].contains(&name);
+            // An animation is a part of the page.
+            let own = name == "src" && value.starts_with("data:image/gif;base64,");
+            assert!(!loads || own, "{name}={value}");
             assert!(name != "href" || value.starts_with('#'), "{value}");
         }
         assert!(
-            !["link", "iframe", "object", "embed", "img", "image", "use"]
+            !["link", "iframe", "object", "embed", "image", "use"]
                 .contains(&node.tag_name().name())
         );
     }
@@ -132,11 +132,20 @@ fn every_verdict_is_there_with_its_figures() {
         class == "v consistent" || class == "v refuted" || class == "v inconclusive"
     });
     assert_eq!(badges.count(), 2 * result.comparisons.len());
-    let drawn = figures(&result, Width::Natural).expect("figures");
-    assert_eq!(elements(&document, "svg").count(), drawn.len());
+    let drawn = animated(&result, Width::Natural).expect("figures");
+    let slides = drawn.iter().filter_map(|f| f.slides.as_ref());
+    let stills: usize = slides.map(|s| s.stills.len()).sum();
+    assert_eq!(elements(&document, "svg").count(), drawn.len() + stills);
     for figure in &drawn {
         let caption = elements(&document, "figcaption").find(|c| c.text() == Some(&figure.caption));
-        assert!(caption.is_some(), "{}", figure.name);
+        let caption = caption.unwrap_or_else(|| panic!("{}", figure.name));
+        // And every figure says how it is read.
+        let reading = caption.descendants().filter_map(|n| n.text());
+        assert!(
+            reading.map(str::len).sum::<usize>() > figure.caption.len() + 60,
+            "{}",
+            figure.name
+        );
     }
     let scopes = elements(&document, "th").filter(|t| t.attribute("scope").is_none());
     assert_eq!(scopes.count(), 0);
@@ -164,4 +173,54 @@ fn numbers_are_short() {
     assert_eq!(short(14_100_000.0), "14.1 million");
     assert_eq!(number(0.003_125), "0.003125");
     assert_eq!(anchor("a b/é_1"), "s-a-20b-2f-c3-a9_1");
+}
+
+#[test]
+fn a_reader_chooses_the_time_of_a_distribution() {
+    let result = hyperbola();
+    let text = rendered(std::slice::from_ref(&result), &[]);
+    let document = parsed(&text);
+    let chosen = document.descendants().filter(|n| {
+        let class = n.attribute("class").unwrap_or_default();
+        class.split(' ').any(|c| c == "slides")
+    });
+    let mut found = 0;
+    for slides in chosen {
+        let own = |name: &'static str| slides.children().filter(move |n| n.has_tag_name(name));
+        let [inputs, labels, stills] = ["input", "label", "div"].map(|n| own(n).count());
+        assert!(inputs > 1 && inputs == labels && inputs == stills);
+        let checked = own("input").filter(|i| i.attribute("checked").is_some());
+        assert_eq!(checked.count(), 1);
+        for (input, label) in own("input").zip(own("label")) {
+            assert_eq!(input.attribute("id"), label.attribute("for"));
+            assert_eq!(
+                input.attribute("name"),
+                own("input").next().and_then(|i| i.attribute("name"))
+            );
+            assert!(label.text().is_some_and(|t| t.starts_with("t = ")));
+        }
+        // The style sheet knows as many.
+        assert!(text.contains(&format!("input:nth-of-type({inputs}):checked")));
+        found += 1;
+    }
+    let drawn = animated(&result, Width::Natural).expect("figures");
+    assert_eq!(found, drawn.iter().filter(|f| f.slides.is_some()).count());
+    assert!(found >= 2, "a distribution and a density");
+}
+
+#[test]
+fn the_animation_is_on_the_page() {
+    let result = hyperbola();
+    let text = rendered(std::slice::from_ref(&result), &[]);
+    let document = parsed(&text);
+    let images: Vec<_> = elements(&document, "img").collect();
+    assert_eq!(images.len(), 1);
+    let source = images[0].attribute("src").unwrap_or_default();
+    let data = source
+        .strip_prefix("data:image/gif;base64,")
+        .expect("a GIF");
+    let bytes = STANDARD.decode(data).expect("base64");
+    assert!(bytes.starts_with(b"GIF89a"));
+    assert!(images[0].attribute("alt").is_some_and(|a| a.len() > 20));
+    assert!(text.contains("prefers-reduced-motion"));
 }

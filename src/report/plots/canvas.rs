@@ -280,6 +280,24 @@ impl Pen<'_> {
         self.polygon(&[(x0, y0), (x1, y0), (x1, y1), (x0, y1)], color, alpha);
     }
 
+    /// Parallel lines that rise to the right over the rectangle between two corners.
+    pub fn hatch(&mut self, (left, top): (f64, f64), (right, bottom): (f64, f64), stroke: Stroke) {
+        const APART: f64 = 3.2;
+        let (wide, high) = (right - left, bottom - top);
+        if !(wide > 0.0 && high > 0.0 && wide + high < 1e5) {
+            return;
+        }
+        for k in 1..((wide + high) / APART) as usize + 1 {
+            // From the left or lower side to the upper or right one.
+            let reach = APART * k as f64;
+            let (from, to) = ((reach - high).max(0.0), reach.min(wide));
+            let at = |x: f64| (left + x, top + reach - x);
+            if to > from {
+                self.line(&[at(from), at(to)], stroke);
+            }
+        }
+    }
+
     /// A marker; hollow ones are filled with paper.
     pub fn marker(&mut self, at: (f64, f64), marker: Marker, size: f64, color: Rgb, hollow: bool) {
         let outline: Vec<(f64, f64)> = marker
@@ -435,6 +453,22 @@ mod tests {
         let pieces = dashes(&[(0.0, 0.0), (2.0, 0.0), (2.0, 4.0)], &[3.0, 1.0]);
         assert_eq!(pieces[0], [(0.0, 0.0), (2.0, 0.0), (2.0, 1.0)]);
         assert_eq!(pieces[1], [(2.0, 2.0), (2.0, 4.0)]);
+    }
+
+    #[test]
+    fn a_hatch_stays_inside_its_rectangle() {
+        let svg = draw(100.0, 100.0, "", |pen| {
+            pen.hatch((10.0, 20.0), (40.0, 30.0), Stroke::solid(theme::INK, 0.5));
+        })
+        .expect("drawn");
+        let parsed = crate::report::plots::export::Parsed::new(&svg).expect("parsed");
+        let image = parsed.raster(200).expect("an image");
+        let dark = |(k, p): (usize, [u8; 3])| (p[0] < 200).then_some((k % 200, k / 200));
+        let inked: Vec<(usize, usize)> = image.pixels().enumerate().filter_map(dark).collect();
+        assert!(inked.len() > 100);
+        for (x, y) in inked {
+            assert!((19..=81).contains(&x) && (39..=61).contains(&y), "{x} {y}");
+        }
     }
 
     #[test]

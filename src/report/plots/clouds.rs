@@ -10,8 +10,10 @@ use super::paths::plane_ranges;
 use super::text::{self, Label};
 use super::theme::{self, Dash, INK, Look, Rgb};
 use super::{clock, process_name, spread};
-use crate::report::result::{Clouds, ContourGrid, ProcessFamily, ScenarioResult};
+use crate::report::result::{Clouds, ContourGrid, ProcessFamily, Regime, ScenarioResult};
 
+/// Name of the figure and of its animation.
+pub const NAME: &str = "cloud";
 /// Times shown.
 const MOST_TIMES: usize = 4;
 /// Points of one process in one panel.
@@ -69,26 +71,8 @@ impl<'a> Scene<'a> {
         let clouds = result
             .clouds
             .as_ref()
-            .filter(|_| result.scenario.dimension == 2)?;
-        let looks = theme::process_looks(&result.processes);
-        let mut order: Vec<(usize, Look)> = looks
-            .into_iter()
-            .enumerate()
-            .filter(|(index, _)| {
-                let times = 0..clouds.times.len();
-                times
-                    .into_iter()
-                    .any(|t| points(clouds, *index, t).next().is_some())
-            })
-            .collect();
-        order.sort_by_key(|(index, _)| height(result.processes[*index].family));
-        // Controls run on Γ like the slow SDE and would lie below its points.
-        let heights = || order.iter().map(|o| height(result.processes[o.0].family));
-        let hidden = heights().filter(|h| *h == 1).count();
-        let hides = hidden > 0 && heights().any(|h| h == 2);
-        if hides {
-            order.retain(|o| height(result.processes[o.0].family) != 1);
-        }
+            .filter(|_| result.scenario.dimension == 2 && result.scenario.regime == Regime::Slow)?;
+        let (order, hides) = shown_processes(result, clouds);
         let everything = || {
             order.iter().flat_map(|(index, _)| {
                 (0..clouds.times.len()).flat_map(|t| points(clouds, *index, t))
@@ -159,7 +143,7 @@ impl<'a> Scene<'a> {
     /// A sheet around panels.
     pub fn around(&self, panels: Vec<Panel<'a>>, columns: usize, height: f64) -> Sheet<'a> {
         Sheet {
-            name: "cloud".to_owned(),
+            name: NAME.to_owned(),
             caption: self.caption(),
             title: self.result.scenario.title.clone(),
             remark: Label::new("η = ").join(&text::learning_rate(self.clouds.eta)),
@@ -325,6 +309,32 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Processes that have points, the ones below first, and whether controls are left out: they run on Γ like the slow SDE and would
+/// lie below its points.
+pub(super) fn shown_processes(
+    result: &ScenarioResult,
+    clouds: &Clouds,
+) -> (Vec<(usize, Look)>, bool) {
+    let looks = theme::process_looks(&result.processes);
+    let has_points = |index: usize| {
+        let mut times = 0..clouds.times.len();
+        times.any(|t| points(clouds, index, t).next().is_some())
+    };
+    let mut order: Vec<(usize, Look)> = looks
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| has_points(*index))
+        .collect();
+    let height = |index: usize| height(result.processes[index].family);
+    order.sort_by_key(|o| height(o.0));
+    let has = |wanted: u8| order.iter().any(|o| height(o.0) == wanted);
+    let hides = has(1) && has(2);
+    if hides {
+        order.retain(|o| height(o.0) != 1);
+    }
+    (order, hides)
+}
+
 /// The lines of Γ.
 pub(super) fn draw_manifold(pen: &mut Pen, frame: &Frame, manifold: &[Vec<Vec<f64>>]) {
     for line in manifold {
@@ -358,7 +368,11 @@ fn pair(point: &[f64]) -> Option<(f64, f64)> {
 }
 
 /// The points of a process at a time.
-fn points(clouds: &Clouds, process: usize, time: usize) -> impl Iterator<Item = (f64, f64)> + '_ {
+pub(super) fn points(
+    clouds: &Clouds,
+    process: usize,
+    time: usize,
+) -> impl Iterator<Item = (f64, f64)> + '_ {
     let here = clouds.positions.get(process).and_then(|p| p.get(time));
     here.into_iter().flatten().filter_map(|p| pair(p))
 }

@@ -5,7 +5,7 @@ use super::canvas::{self, Anchor, DOUBLE_COLUMN, Pen, SINGLE_COLUMN, Stroke, Typ
 use super::frame::Frame;
 use super::text::Label;
 use super::theme::{Dash, LABEL_SIZE, Look, Marker, QUIET, Rgb, TICK_SIZE, TITLE_SIZE};
-use super::{Figure, FigureError};
+use super::{Figure, FigureError, Slides};
 
 const MARGIN: f64 = 4.0;
 const SAMPLE: f64 = 17.0;
@@ -14,6 +14,9 @@ const GAP: f64 = 9.0;
 const TITLE_LINE: f64 = TITLE_SIZE + 2.0;
 /// Height of a line of notes below the title of a panel.
 const NOTE_LINE: f64 = TICK_SIZE + 1.5;
+
+/// Least height of a panel that is shown alone.
+const SLIDE: f64 = 150.0;
 
 /// What stands before a legend's text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +33,8 @@ pub enum Sample {
     Bar(Rgb, Marker),
     /// A marker alone.
     Mark(Rgb, Marker),
+    /// A hatched cell.
+    Hatched(Rgb),
 }
 
 impl Sample {
@@ -63,6 +68,13 @@ impl Sample {
                 pen.marker(centre, marker, 1.7, color, true);
             }
             Self::Mark(color, marker) => pen.speck(centre, marker, 2.2, color, 1.0),
+            Self::Hatched(color) => {
+                let (low, high) = ((x, y - 3.6), (x + SAMPLE, y + 3.6));
+                let stroke = Stroke::solid(color, 0.4);
+                pen.hatch(low, high, stroke);
+                let corners = [low, (high.0, low.1), high, (low.0, high.1), low];
+                pen.line(&corners, stroke);
+            }
         }
     }
 }
@@ -265,6 +277,14 @@ impl Sheet<'_> {
             self.share_x = false;
         }
         self.columns = columns.min(fewer);
+        if square {
+            // As much lower as narrower.
+            let before = Width::Natural.points(columns) / columns as f64;
+            let narrower = SINGLE_COLUMN / self.columns as f64 / before;
+            self.heights
+                .iter_mut()
+                .for_each(|h| *h *= narrower.min(1.0));
+        }
         let name_room = 0.5 * SINGLE_COLUMN;
         for panel in &mut self.panels {
             panel.y.cut_labels(name_room);
@@ -312,16 +332,7 @@ impl Sheet<'_> {
                 return;
             }
             self.draw_title(pen, width, &title);
-            for (entry, (x, y)) in self.legend.iter().zip(&spots) {
-                entry.sample.draw(pen, *x, MARGIN + title_height + y);
-                let room = width - MARGIN - x - SAMPLE - 3.0;
-                let at = (
-                    x + SAMPLE + 3.0,
-                    MARGIN + title_height + y + 0.36 * LABEL_SIZE,
-                );
-                let label = entry.label.fitted(LABEL_SIZE, false, room);
-                pen.text(at, &label, Type::new(LABEL_SIZE, Anchor::Start));
-            }
+            self.draw_legend(pen, width, MARGIN + title_height, &spots);
             for (index, (panel, place)) in self.panels.iter().zip(frames).enumerate() {
                 self.draw_panel(pen, panel, place, (index, columns), grid.below);
             }
@@ -330,7 +341,67 @@ impl Sheet<'_> {
             name: self.name,
             caption: self.caption,
             svg,
+            slides: None,
+            animation: None,
         }))
+    }
+
+    /// The panels one by one in a single column, for a page that shows one at a time; none of a single panel.
+    ///
+    /// # Errors
+    /// [`FigureError::Draw`] when the canvas fails.
+    pub fn slides(&self) -> Result<Option<Slides>, FigureError> {
+        if self.panels.len() < 2 {
+            return Ok(None);
+        }
+        let (spots, height) = self.legend_spots(SINGLE_COLUMN);
+        let height = MARGIN + height;
+        let legend = canvas::draw(SINGLE_COLUMN, height, &self.caption, |pen| {
+            pen.paper(SINGLE_COLUMN, height);
+            self.draw_legend(pen, SINGLE_COLUMN, MARGIN, &spots);
+        })?;
+        let mut stills = Vec::new();
+        for (index, panel) in self.panels.iter().enumerate() {
+            let row = index / self.columns.max(1);
+            let height = self.heights.get(row).or(self.heights.last());
+            let alone = Sheet {
+                name: self.name.clone(),
+                caption: self.caption.clone(),
+                title: String::new(),
+                remark: Label::default(),
+                legend: Vec::new(),
+                panels: vec![Panel {
+                    title: panel.title.clone(),
+                    notes: match panel.notes.is_empty() {
+                        true => vec![self.remark.clone()],
+                        false => panel.notes.clone(),
+                    },
+                    x: panel.x.clone(),
+                    y: panel.y.clone(),
+                    isometric: panel.isometric,
+                    body: Box::new(|pen: &mut Pen, frame: &Frame| (panel.body)(pen, frame)),
+                }],
+                columns: 1,
+                heights: vec![height.map_or(SLIDE, |h| h.max(SLIDE))],
+                share_y: false,
+                share_x: false,
+                width: Width::Single,
+            };
+            let drawn = alone.draw()?.map(|figure| figure.svg);
+            stills.extend(drawn.map(|svg| (panel.title.plain(), svg)));
+        }
+        Ok(Some(Slides { legend, stills }))
+    }
+
+    /// The legend below `top`.
+    fn draw_legend(&self, pen: &mut Pen, width: f64, top: f64, spots: &[(f64, f64)]) {
+        for (entry, (x, y)) in self.legend.iter().zip(spots) {
+            entry.sample.draw(pen, *x, top + y);
+            let room = width - MARGIN - x - SAMPLE - 3.0;
+            let at = (x + SAMPLE + 3.0, top + y + 0.36 * LABEL_SIZE);
+            let label = entry.label.fitted(LABEL_SIZE, false, room);
+            pen.text(at, &label, Type::new(LABEL_SIZE, Anchor::Start));
+        }
     }
 
     /// Positions of the legend's entries below the title, and the legend's height.

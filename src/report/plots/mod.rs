@@ -6,6 +6,7 @@ pub mod canvas;
 pub mod clouds;
 mod compact;
 mod contours;
+pub mod density;
 pub mod distances;
 pub mod distribution;
 pub mod error_ladder;
@@ -15,8 +16,10 @@ pub mod export;
 pub(in crate::report) mod fixture;
 pub mod fonts;
 pub mod frame;
+mod kernel;
 pub mod layout;
 pub mod limit;
+pub mod map;
 pub mod order;
 pub mod paths;
 pub mod qq;
@@ -109,6 +112,19 @@ pub struct Figure {
     pub caption: String,
     /// The drawing.
     pub svg: String,
+    /// The panels one by one, where each is a time; at [`Width::Natural`] only.
+    pub slides: Option<Slides>,
+    /// The same moving, as a GIF, where there is one.
+    pub animation: Option<Vec<u8>>,
+}
+
+/// The panels of a figure one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slides {
+    /// The legend of all panels.
+    pub legend: String,
+    /// Title and drawing of each.
+    pub stills: Vec<(String, String)>,
 }
 
 /// A kind of file.
@@ -148,24 +164,49 @@ impl Default for Drawing {
 /// # Errors
 /// [`FigureError::Draw`] when the canvas fails.
 pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
-    let families: [fn(&ScenarioResult) -> Vec<Sheet<'_>>; 10] = [
-        error_ladder::sheets,
-        limit::sheets,
-        distances::sheets,
-        exact_ladder::sheets,
-        order::sheets,
-        distribution::sheets,
-        qq::sheets,
-        quantiles::sheets,
-        paths::sheets,
-        clouds::sheets,
+    type Family = fn(&ScenarioResult) -> Vec<Sheet<'_>>;
+    // With whether every panel is a time.
+    let families: [(Family, bool); 12] = [
+        (error_ladder::sheets, false),
+        (limit::sheets, false),
+        (distances::sheets, false),
+        (exact_ladder::sheets, false),
+        (order::sheets, false),
+        (map::sheets, false),
+        (distribution::sheets, true),
+        (qq::sheets, false),
+        (quantiles::sheets, false),
+        (density::sheets, true),
+        (paths::sheets, false),
+        (clouds::sheets, false),
     ];
     let drawn: Vec<Result<Option<Figure>, FigureError>> = families
         .par_iter()
-        .flat_map(|family| family(result))
-        .map(|sheet| sheet.at_width(width).draw())
+        .flat_map(|(family, timed)| {
+            let sheets = family(result).into_par_iter();
+            sheets.map(|sheet| (sheet, *timed && width == Width::Natural))
+        })
+        .map(|(sheet, timed)| {
+            let slides = if timed { sheet.slides()? } else { None };
+            let figure = sheet.at_width(width).draw()?;
+            Ok(figure.map(|figure| Figure { slides, ..figure }))
+        })
         .collect();
     drawn.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// All [`figures`] of a result, that of the clouds with its animation.
+///
+/// # Errors
+/// [`FigureError::Draw`] when the canvas or the animation fails.
+pub fn animated(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
+    let (figures, animation) = rayon::join(|| figures(result, width), || animation::gif(result));
+    let (mut figures, animation) = (figures?, animation?);
+    let cloud = figures.iter_mut().find(|f| f.name == clouds::NAME);
+    if let Some(figure) = cloud {
+        figure.animation = animation;
+    }
+    Ok(figures)
 }
 
 /// Draws all figures of a result and writes each into `directory`, which is made if missing, as `<name>.svg`, `<name>.png` and
@@ -189,14 +230,11 @@ pub fn draw_all(
         let path = directory.join(format!("{name}.{extension}"));
         fs::write(&path, bytes).map_err(|source| FigureError::Write { path, source })
     };
-    let animated = || match wants(Format::Gif) {
-        true => animation::gif(result),
-        false => Ok(None),
-    };
-    let (figures, animation) = rayon::join(|| figures(result, drawing.width), animated);
-    let (figures, animation) = (figures?, animation?);
-    if let Some(bytes) = animation {
-        write("cloud", "gif", &bytes)?;
+    let figures = animated(result, drawing.width)?;
+    for figure in &figures {
+        if let Some(bytes) = figure.animation.as_ref().filter(|_| wants(Format::Gif)) {
+            write(&figure.name, "gif", bytes)?;
+        }
     }
     figures.par_iter().try_for_each(|figure| {
         let name = &figure.name;

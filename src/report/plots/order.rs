@@ -20,15 +20,24 @@ pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
     if result.scenario.regime == Regime::Slow {
         return Vec::new();
     }
+    // Orders that depend on α, as those of Theorem 4.5.
+    let depends = |c: &&Comparison| {
+        let promised = 0.5 * (1.0 - c.alpha);
+        (c.guaranteed_order - promised.max(0.0)).abs() <= 1e-9 && !points(c).is_empty()
+    };
+    let groups = pairs(result.comparisons.iter().filter(depends));
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    vec![sheet(result, &groups)]
+}
+
+/// Comparisons of the same two kinds of process at several α.
+pub(super) fn pairs<'a>(
+    comparisons: impl Iterator<Item = &'a Comparison>,
+) -> Vec<(&'a str, Vec<&'a Comparison>)> {
     let mut groups: Vec<(&str, Vec<&Comparison>)> = Vec::new();
-    for comparison in &result.comparisons {
-        // Orders that depend on α, as those of Theorem 4.5.
-        let promised = 0.5 * (1.0 - comparison.alpha);
-        if (comparison.guaranteed_order - promised.max(0.0)).abs() > 1e-9
-            || points(comparison).is_empty()
-        {
-            continue;
-        }
+    for comparison in comparisons {
         let (pair, _) = comparison
             .id
             .split_once(" α=")
@@ -43,14 +52,11 @@ pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
         g.1.iter().any(|c| (c.alpha - first).abs() > 1e-9)
     };
     groups.retain(several);
-    if groups.is_empty() {
-        return Vec::new();
-    }
-    vec![sheet(result, &groups)]
+    groups
 }
 
 /// The names of the two processes without their α.
-fn pair_title(result: &ScenarioResult, comparison: &Comparison) -> Label {
+pub(super) fn pair_title(result: &ScenarioResult, comparison: &Comparison) -> Label {
     let name = |index: usize| {
         let name = process_name(result, index);
         name.split(" α=").next().unwrap_or_default().to_owned()

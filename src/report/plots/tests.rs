@@ -314,6 +314,7 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
             "qq",
             "quantiles",
             "quantiles_coarse",
+            "density",
             "paths",
             "cloud"
         ]
@@ -332,10 +333,53 @@ fn the_slow_regime_has_its_own_figures_and_clock() {
     assert!(of("quantiles").svg.contains("slow time"));
     assert!(of("distances").caption.contains("same distance between"));
     assert!(of("cloud").caption.contains("raw iterates"));
+    let density = of("density");
+    for part in [
+        "encloses 50 %",
+        "thin line 90 %",
+        "along and across the manifold",
+        "slow SDE (4): on Γ",
+    ] {
+        assert!(
+            density.caption.contains(part),
+            "{part}: {}",
+            density.caption
+        );
+    }
+    assert!(density.svg.contains("SGDM α=0.5") && !density.svg.contains("without drift"));
     // A law in closed form has no paths and so no look in the figures of paths.
     assert!(!of("paths").svg.contains("closed form"));
     assert!(!of("cloud").svg.contains("closed form"));
     assert!(of("error_ladder").svg.contains("closed form"));
+}
+
+/// Gaussian clouds of the fast regime on one noise: contours of all processes, no animation.
+#[test]
+fn clouds_of_the_fast_regime_have_contours_alone() {
+    let mut result = ornstein_uhlenbeck();
+    let mut clouds = hyperbola().clouds.expect("clouds");
+    clouds.manifold.clear();
+    clouds.positions.truncate(result.processes.len());
+    result.scenario.dimension = 2;
+    result.clouds = Some(clouds);
+    let folder = tempfile::tempdir().expect("a folder");
+    let drawn = draw_all(&result, folder.path(), &Drawing::default()).expect("figures");
+    let density = drawn
+        .iter()
+        .find(|f| f.name == "density")
+        .expect("contours");
+    for process in &result.processes[..3] {
+        assert!(density.svg.contains(&process.label), "{}", process.label);
+    }
+    assert!(density.caption.contains("chosen fast times") && !density.caption.contains('Γ'));
+    let slides = density.slides.as_ref().expect("slides");
+    assert_eq!(slides.stills.len(), 4);
+    assert!(
+        drawn
+            .iter()
+            .all(|f| f.name != "cloud" && f.animation.is_none())
+    );
+    assert!(!folder.path().join("cloud.gif").exists());
 }
 
 #[test]
@@ -434,6 +478,16 @@ fn broken_results_are_drawn_as_far_as_they_can_be() {
     });
 }
 
+/// Height of a drawing in inches.
+fn height(svg: &str) -> f64 {
+    let (_, rest) = svg.split_once("height=\"").expect("a height");
+    rest.split_once("in")
+        .expect("inches")
+        .0
+        .parse()
+        .expect("a number")
+}
+
 #[test]
 fn a_single_column_holds_the_same_figures() {
     let wanted = ["ou", "eight", "slow", "slow_many", "flow", "long"];
@@ -448,6 +502,11 @@ fn a_single_column_holds_the_same_figures() {
             // Texts keep their sizes, and every panel is there.
             assert!(narrow.svg.contains("font-size=\"60\"") && narrow.caption == wide.caption);
             export::Parsed::new(&narrow.svg).expect(name);
+            // One scale for both axes is kept: two panels in a row become lower as they become narrower.
+            if ["cloud", "density"].contains(&wide.name.as_str()) && name == "slow" {
+                let [wide, narrow] = [wide, narrow].map(|f| height(&f.svg));
+                assert!(narrow < 0.75 * wide, "{narrow} {wide}");
+            }
         }
     }
 }
