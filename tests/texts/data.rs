@@ -44,7 +44,7 @@ assert list(s["mean"][2, 1, 0, :n]) == r["cells"][2]["processes"][1]["means"][0]
 h = r["cells"][0]["processes"][0]["histograms"][1]
 assert list(s["histogram_count"][0, 0, 0, 1, :len(h["counts"])]) == h["counts"]
 rows = list(csv.DictReader(open("output/quadratic_2d/errors.csv", encoding="utf-8")))
-assert [float(x["error"]) for x in rows] == list(s["error"][0, 0])
+assert [float(x["error"]) for x in rows] == list(s["error"][0].flatten())
 laws = list(csv.DictReader(open("output/quadratic_2d/laws.csv", encoding="utf-8")))
 assert [float(x["value"]) for x in laws] == list(s["law_distance"].flatten())
 assert 0 < min(float(x["p_value"]) for x in laws if x["p_value"]) <= 1
