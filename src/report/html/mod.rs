@@ -378,6 +378,7 @@ fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
             &[
                 "error_ladder",
                 "limit",
+                "limits",
                 "distances",
                 "exact_ladder",
                 "order",

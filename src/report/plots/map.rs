@@ -85,8 +85,8 @@ impl Quantity {
     }
 
     /// The largest value per η, in units of the scale, and whether it is no more than noise.
-    fn values(self, comparison: &Comparison) -> Vec<(f64, f64, bool)> {
-        let mut values: Vec<(f64, f64, bool)> = Vec::new();
+    fn values(self, comparison: &Comparison) -> Vec<Measured> {
+        let mut values: Vec<Measured> = Vec::new();
         let mut add = |eta: f64, value: f64, noise: bool| {
             if !(eta > 0.0 && eta.is_finite() && value > 0.0 && value.is_finite()) {
                 return;
@@ -124,6 +124,9 @@ impl Quantity {
         values
     }
 }
+
+/// η, a value, and whether it is no more than noise.
+type Measured = (f64, f64, bool);
 
 /// One value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -191,7 +194,7 @@ impl Map {
             values.dedup();
             values
         };
-        let measured: Vec<(f64, Vec<(f64, f64, bool)>)> = comparisons
+        let measured: Vec<(f64, Vec<Measured>)> = comparisons
             .iter()
             .map(|c| (c.alpha, quantity.values(c)))
             .filter(|(_, values)| !values.is_empty())
