@@ -469,7 +469,7 @@ mod tests {
             let longest = text.lines().map(|l| l.chars().count()).max();
             assert!(longest <= Some(usize::from(width)), "{width}: {text}");
             assert!(!text.contains('\u{1b}') && text.contains("inconclusive"));
-            assert_eq!(text.contains("order\n"), width >= 72, "{text}");
+            assert_eq!(text.contains("proven\n"), width >= 72, "{text}");
         }
     }
 

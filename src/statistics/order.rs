@@ -28,16 +28,16 @@ const FINEST: f64 = 1e-4;
 const FEWEST: usize = 3;
 
 /// Signed errors at one η, of which the largest counts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ErrorColumn<'a> {
     /// Learning-rate scale.
     pub eta: f64,
     /// Errors at the save times.
-    pub errors: &'a [f64],
+    pub errors: Vec<f64>,
     /// Their standard errors.
-    pub noise: &'a [f64],
-    /// What each batch contributes to each error; empty vectors where that is not known.
-    pub influence: &'a [Vec<f64>],
+    pub noise: Vec<f64>,
+    /// What each batch contributes to each error; nothing where that is not known.
+    pub influence: Vec<&'a [f64]>,
     /// Paths.
     pub n: u64,
 }
@@ -85,16 +85,16 @@ pub fn order(columns: &[ErrorColumn], corrections: &[f64]) -> Option<Estimate> {
             .iter()
             .zip(&points)
             .map(|(c, &(worst, value))| {
-                let batches = c.influence.iter().map(Vec::len).min().unwrap_or(0);
+                let batches = c.influence.iter().map(|d| d.len()).min().unwrap_or(0);
                 if batches == 0 {
                     let g: f64 = rng.sample(StandardNormal);
                     return (value + c.noise[worst] * g).abs();
                 }
                 let mut drawn = vec![-1.0; batches];
                 (0..batches).for_each(|_| drawn[rng.random_range(0..batches)] += 1.0);
-                let errors = c.errors.iter().zip(c.influence);
-                let moved = |(e, d): (&f64, &Vec<f64>)| {
-                    e + drawn.iter().zip(d).map(|(k, d)| k * d).sum::<f64>()
+                let errors = c.errors.iter().zip(&c.influence);
+                let moved = |(e, d): (&f64, &&[f64])| {
+                    e + drawn.iter().zip(*d).map(|(k, d)| k * d).sum::<f64>()
                 };
                 largest(&mut errors.map(moved)).1
             })
@@ -204,14 +204,16 @@ mod tests {
     }
 
     fn fitted(rungs: &[Made], batches: bool) -> Option<Estimate> {
-        let nothing = vec![];
         let columns: Vec<ErrorColumn> = rungs
             .iter()
             .map(|(eta, errors, noise, influence)| ErrorColumn {
                 eta: *eta,
-                errors,
-                noise,
-                influence: if batches { influence } else { &nothing },
+                errors: errors.clone(),
+                noise: noise.clone(),
+                influence: match batches {
+                    true => influence.iter().map(|d| &d[..]).collect(),
+                    false => vec![],
+                },
                 n: 6400,
             })
             .collect();

@@ -543,28 +543,20 @@ fn error_curve(
     });
     let corrections: Vec<f64> = relative.collect();
     // Points at the noise floor measure noise.
-    let columns: Vec<(&Rung, [Vec<f64>; 2], Vec<Vec<f64>>)> = rungs
+    let columns: Vec<ErrorColumn> = rungs
         .iter()
         .zip(&errors)
         .filter(|(_, p)| p.error.lower > 0.0)
         .map(|(r, _)| {
             let column = |rows: &[Vec<f64>]| rows.iter().map(|row| row[h]).collect();
-            let influence = (0..r.times.len()).map(|j| r.influence(j, h).to_vec());
-            (
-                r,
-                [column(&r.errors), column(&r.noise)],
-                influence.collect(),
-            )
-        })
-        .collect();
-    let columns: Vec<ErrorColumn> = columns
-        .iter()
-        .map(|(r, [errors, noise], influence)| ErrorColumn {
-            eta: r.eta,
-            errors,
-            noise,
-            influence,
-            n: r.n,
+            let influence = (0..r.times.len()).map(|j| r.influence(j, h));
+            ErrorColumn {
+                eta: r.eta,
+                errors: column(&r.errors),
+                noise: column(&r.noise),
+                influence: influence.collect(),
+                n: r.n,
+            }
         })
         .collect();
     FunctionCheck {
