@@ -167,7 +167,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn wrong_keys_and_types() {
     let desk = Desk::new();
     assert_snapshot!(desk.mistake("horizon", "horizn"), @"
-    error: bad.toml:17:1: unknown key `horizn`; did you mean `horizon`? Allowed: `horizon`, `alphas`, `eta_max`, `etas`, `sde_etas`, `paths`, `max_paths`, `times`, `early_times`, `substeps`, `looks`, `slow_step`, `projection_tolerance`, `functions`, `monitored`, `level`, `tolerance`, `negligible`, `seed`
+    error: bad.toml:17:1: unknown key `horizn`; did you mean `horizon`? Allowed: `horizon`, `alphas`, `eta_max`, `etas`, `sde_etas`, `paths`, `max_paths`, `times`, `early_times`, `substeps`, `looks`, `slow_step`, `projection_tolerance`, `functions`, `monitored`, `level`, `tolerance`, `negligible`, `precision`, `keep_paths`, `seed`
        |
     17 | horizn = 1.0
        | ^
@@ -545,7 +545,7 @@ fn factors_and_functions_that_do_not_fit() {
        |                                    ^
     "#);
     assert_snapshot!(desk.mistake_of_own(&[("\"norm2(w)\"", "\"norm2(v)\"")]), @r#"
-    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, recovery
+    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery
        |
     17 | functions = ["x", "norm2(v)"]
        |                          ^
@@ -663,6 +663,7 @@ fn a_run_writes_everything_and_exits_with_0() {
                 "errors.csv",
                 "exact.csv",
                 "figures",
+                "laws.csv",
                 "limits.csv",
                 "moments.csv",
                 "orders.csv",
