@@ -279,11 +279,15 @@ impl Record {
         if self.watch.steps {
             for (j, length) in self.length.iter_mut().enumerate() {
                 let mut square = Lanes::ZERO;
-                for i in j * d..(j + 1) * d {
-                    let step = moving(j, x[i] - self.before[i]);
-                    self.step[i] = step;
-                    self.variation[i] += step.abs();
-                    square = step.mul_add(step, square);
+                let range = j * d..(j + 1) * d;
+                let ends = x[range.clone()].iter().zip(&self.before[range.clone()]);
+                let sums = self.step[range.clone()]
+                    .iter_mut()
+                    .zip(&mut self.variation[range]);
+                for ((step, variation), (&new, &old)) in sums.zip(ends) {
+                    *step = moving(j, new - old);
+                    *variation += step.abs();
+                    square = step.mul_add(*step, square);
                 }
                 *length += square.sqrt();
             }
