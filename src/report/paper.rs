@@ -96,7 +96,7 @@ scenario and test are steps of proofs, or not computed yet.
 /// The page `docs/paper.md`.
 pub fn markdown(entries: &[Entry]) -> String {
     let link = |file: &&str| format!("[{}](../{file})", file.trim_start_matches("src/"));
-    let links = |files: &[&str]| files.iter().map(|f| link(f)).collect::<Vec<_>>().join(", ");
+    let links = |files: &[&str]| files.iter().map(link).collect::<Vec<_>>().join(", ");
     let mut page = HEAD.to_string();
     for item in ITEMS {
         let scenarios = entries_of(item, entries).map(|(_, e)| {
