@@ -5,7 +5,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use slowsde::clocks::Steps;
 use slowsde::ensemble::{
-    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
+    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction, Watch,
 };
 use slowsde::expression::Scope;
 use slowsde::landscape::{
@@ -48,6 +48,7 @@ fn ensemble(landscape: Arc<dyn Landscape>) -> (Ensemble, Plan) {
         save: vec![Steps(STEPS)],
         region: None,
         slow: None,
+        watch: Watch::default(),
         key: StreamKey { seed: 1, cell: 0 },
     };
     let plan = Plan {

@@ -10,7 +10,7 @@ use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use slowsde::clocks::Steps;
 use slowsde::ensemble::{
-    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
+    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction, Watch,
 };
 use slowsde::landscape::Hyperbola;
 use slowsde::oracle::{EntryLaw, Factor, FactorNoise, Oracle};
@@ -55,6 +55,7 @@ fn ensemble(steps: u64) -> (Ensemble, Plan) {
         save: vec![Steps(steps)],
         region: None,
         slow: None,
+        watch: Watch::default(),
         key: StreamKey { seed: 1, cell: 0 },
     };
     let plan = Plan {

@@ -14,7 +14,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use slowsde::clocks::{SlowTime, Steps};
 use slowsde::ensemble::{
     Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, SlowGrid, SlowRegime, SlowScheme,
-    TestFunction,
+    TestFunction, Watch,
 };
 use slowsde::landscape::Hyperbola;
 use slowsde::oracle::{EntryLaw, Factor, FactorNoise, Oracle};
@@ -84,6 +84,7 @@ fn ensemble(slow_sde: bool) -> (Ensemble, Plan) {
             },
             landed: true,
         }),
+        watch: Watch::default(),
         key: StreamKey { seed: 1, cell: 0 },
     };
     let plan = Plan {

@@ -7,7 +7,7 @@
 
 use slowsde::clocks::{FastTime, Steps};
 use slowsde::ensemble::{
-    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
+    Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction, Watch,
 };
 use slowsde::landscape::{Expression, Landscape, check_derivatives};
 use slowsde::oracle::{EntryLaw, ExpressionNoise, Oracle};
@@ -82,6 +82,7 @@ fn difference(loss: &Expression, eta: f64) -> Result<(f64, f64), Box<dyn Error>>
         save: vec![end],
         region: None,
         slow: None,
+        watch: Watch::default(),
         key: StreamKey { seed: 1, cell: 0 },
     };
     let plan = Plan {

@@ -14,7 +14,9 @@
 //! | Assumption 4.2, initial momentum | [`ensemble::InitialMomentum`] |
 //! | Def. 4.4, weak approximation; Theorem 4.5 | [`theorems::weak_approximation`] |
 //! | Eq. (8), averaged learning rates | [`schedule::Schedule::averaged_rate`] |
-//! | Eqs. (9)–(11), coupled trajectory | [`ensemble::Dynamics::Coupled`] |
+//! | Eqs. (9)–(11), coupled trajectory | [`ensemble::Dynamics::Coupled`], [`ensemble::Dynamics::CoupledSteps`] |
+//! | Sec. 4.1, warm-up; Lemma 3.4 and Sec. A.2, descent lemma | [`ensemble::Way`], [`theorems::everywhere`] |
+//! | every item, with its scenarios | [`paper`], `docs/paper.md` |
 //! | Eq. (51), limiting SDE | [`ensemble::Dynamics::LimitingSde`] |
 //! | Lemma A.2, conversion between conventions | [`schedule::averaged_steps`], [`schedule::RateKind::Standard`] |
 //! | Sec. 5, gradient-flow projection Φ, ∂Φ, ∂²Φ\[Σ\], coefficients of Eq. (4) | [`projection`] |
@@ -45,6 +47,7 @@ pub mod exact_moments;
 pub mod expression;
 pub mod landscape;
 pub mod oracle;
+pub mod paper;
 pub mod projection;
 mod quadrature;
 pub mod random;

@@ -179,6 +179,7 @@ impl SlowLaw {
             TestFunction::SquaredGradient
             | TestFunction::TraceCovariance
             | TestFunction::Recovery
+            | TestFunction::Way(_)
             | TestFunction::Expression(_) => return None,
         })
     }
@@ -238,6 +239,7 @@ fn sphere_expectation(start: &DVector<f64>, time: f64, h: TestFunction) -> Optio
         TestFunction::SquaredGradient
         | TestFunction::TraceCovariance
         | TestFunction::Recovery
+        | TestFunction::Way(_)
         | TestFunction::Expression(_) => return None,
     })
 }

@@ -221,6 +221,49 @@ fn comparisons_that_make_no_sense() {
 }
 
 /// Regime II: what does not exist in a regime, on a landscape or with a noise is refused where it is written.
+/// What the paper's items, laws of processes and claims at every η are refused for.
+#[test]
+fn claims_that_cannot_be_tested() {
+    let desk = Desk::new();
+    let has = |old: &str, new: &str, parts: &[&str]| {
+        let message = desk.mistake(old, new);
+        for part in parts {
+            assert!(message.contains(part), "{message}");
+        }
+    };
+    let title = "title = \"A tiny quadratic\"";
+    let with = |line: &str| format!("{title}\n{line}");
+    let paper = ["`paper[1]`", "did you mean `Lemma A.2`?"];
+    has(title, &with("paper = [\"Lemma A2\"]"), &paper);
+    let twice = "paper = [\"Lemma A.2\", \"Lemma A.2\"]";
+    has(title, &with(twice), &["`paper[2]`", "listed already"]);
+    let suite = ["`core` or `companion`"];
+    has(title, &with("suite = \"all\""), &suite);
+    let compare = "left = \"sgdm\"";
+    let keys = |line: &str| format!("{compare}\n{line}");
+    let functions = ["`compare[1].functions[1]`", "not among"];
+    has(compare, &keys("functions = [\"x[1]^3\"]"), &functions);
+    has(
+        "right = \"sgd\"",
+        "right = \"closed_form\"\nholds = \"path_by_path\"",
+        &["a closed form has no paths"],
+    );
+    let exact = keys("exact = true\nholds = \"at_every_eta\"");
+    has(compare, &exact, &["claims that hold in the limit"]);
+    let law = "[[known.law]]\nprocess = \"sde\"\nfunction = \"x[1]\"\nmean = \"0\"\n[run]";
+    has(
+        "[run]",
+        law,
+        &["`known.law[1].process`", "only discrete processes"],
+    );
+    let law = "[[known.law]]\nprocess = \"sgdm\"\nfunction = \"x[1]\"\nmean = \"log(-k)\"\n[run]";
+    has(
+        "[run]",
+        law,
+        &["`known.law[1].mean`", "must be a finite number"],
+    );
+}
+
 #[test]
 fn mistakes_in_the_slow_regime() {
     let desk = Desk::new();
@@ -586,8 +629,10 @@ fn changes_from_the_command_line() {
             "{message}"
         );
     }
-    let run = desk.refusal(&["run"]);
-    assert!(run.contains("<FILE>"), "{run}");
+    let check = desk.refusal(&["check"]);
+    assert!(check.contains("<FILE>"), "{check}");
+    let both = desk.refusal(&["run", "tiny.toml", "--all"]);
+    assert!(both.contains("cannot be used with"), "{both}");
 }
 
 /// A file where a folder should be: refused for every user, root included, before anything is simulated.
@@ -1071,6 +1116,54 @@ fn every_bundled_scenario_is_valid_and_listed() {
     let list = String::from_utf8(list.stdout).expect("UTF-8");
     for name in Source::bundled_names() {
         assert!(list.contains(&name[..name.len().min(8)]), "{name}: {list}");
+    }
+}
+
+/// A run without files leaves the companion out, `--all` does not; here with quick scenarios in place of the bundled ones.
+#[test]
+fn the_companion_runs_on_demand() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("scenarios")).expect("created");
+    let companion = TINY.replacen("title", "suite = \"companion\"\ntitle", 1);
+    let bundled = Source::bundled_names();
+    for (i, name) in bundled.iter().enumerate() {
+        let text = if i < 2 { TINY } else { &companion };
+        desk.file(&format!("scenarios/{name}.toml"), text);
+    }
+    for arguments in [vec![], vec!["run"]] {
+        let mut short = arguments.clone();
+        short.extend(["--profile", "smoke", "-q", "--set", "run.early_times=0"]);
+        desk.command(&short).assert().code(0);
+        let mut folders = names(&desk.path("output"));
+        folders.retain(|n| !n.contains('.'));
+        assert_eq!(folders, bundled[..2], "{arguments:?}");
+    }
+    // What cannot be written is refused before anything runs: only `--all` and the name itself want this place.
+    desk.file(&format!("output/{}", bundled[2]), "taken");
+    for arguments in [["run", "--all"], ["run", bundled[2]]] {
+        let output = desk.command(&arguments).assert().code(2);
+        let message = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(message.contains(bundled[2]), "{message}");
+    }
+    let list = desk.command(&["list"]).output().expect("listed");
+    let list = String::from_utf8(list.stdout).expect("UTF-8");
+    assert!(list.ends_with("* run --all only\n"), "{list}");
+}
+
+/// `docs/paper.md` is what the scenarios' headers make, and every scenario stands in it.
+#[test]
+fn the_map_of_the_paper_is_current() {
+    let desk = Desk::new();
+    let output = desk.command(&["list", "--paper"]).assert().code(0);
+    let map = String::from_utf8(output.get_output().stdout.clone()).expect("UTF-8");
+    let stored = include_str!("../docs/paper.md");
+    assert!(
+        map == stored,
+        "docs/paper.md is stale: cargo run --release -- list --paper > docs/paper.md"
+    );
+    for name in Source::bundled_names() {
+        let link = format!("[{name}](../scenarios/{name}.toml)");
+        assert!(map.contains(&link), "{name} names no item of the paper");
     }
 }
 

@@ -7,9 +7,10 @@ mod progress;
 mod project;
 mod session;
 
+use crate::report::paper::{Entry, counted, first_figure, markdown};
 use crate::report::result::Verdict;
 use crate::report::terminal::{self, Style};
-use crate::scenario::{Overrides, Profile, Scenario, ScenarioError, Source};
+use crate::scenario::{Overrides, Profile, Scenario, ScenarioError, Source, Suite};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -38,7 +39,7 @@ impl From<Exit> for ExitCode {
 /// Checks the theory of SGD with momentum by simulation: discrete ensembles against their limiting SDEs, on one stream of
 /// noise.
 ///
-/// Without a command, runs all bundled scenarios.
+/// Without a command, runs the bundled scenarios of the suite "core".
 #[derive(Debug, Parser)]
 #[command(name = "slowsde", version, after_help = AFTER_HELP)]
 struct Arguments {
@@ -57,9 +58,13 @@ The smoke profile asks only whether everything runs: there an inconclusive verdi
 enum Command {
     /// Run scenarios: check their claims, write results and figures, print the verdicts
     Run {
-        /// Scenario files, or names of bundled scenarios; scenarios/NAME.toml in the current directory wins
-        #[arg(value_name = "FILE", required = true)]
+        /// Scenario files, or names of bundled scenarios; scenarios/NAME.toml in the current directory wins. Without any: the bundled
+        /// ones of the suite "core"
+        #[arg(value_name = "FILE")]
         files: Vec<String>,
+        /// All bundled scenarios: the whole numerical companion of the paper
+        #[arg(long, conflicts_with = "files")]
+        all: bool,
     },
     /// Write NAME.toml, a commented scenario to start from: a loss of your own, its noise, test functions, comparisons
     New {
@@ -74,8 +79,12 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     /// Redraw figures, tables and the report from stored results, without simulating
     Plot(plot::Plot),
-    /// List the bundled scenarios with their claims and expected verdicts
-    List,
+    /// List the bundled scenarios with their claims and expected verdicts; a star marks those that only run --all runs
+    List {
+        /// The paper item by item with the scenarios that test it, as Markdown: docs/paper.md
+        #[arg(long, conflicts_with = "json")]
+        paper: bool,
+    },
     /// Validate scenario files without running them
     Check {
         /// Scenario files, or names of bundled scenarios
@@ -185,12 +194,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let options = &arguments.options;
     let outcome = match &arguments.command {
-        None => session::run(options, Source::bundled()),
-        Some(Command::Run { files }) => find(files).and_then(|s| session::run(options, s)),
+        None => session::run(options, Source::bundled(), Some(Suite::Core)),
+        Some(Command::Run { files, all }) if files.is_empty() => {
+            let suite = (!all).then_some(Suite::Core);
+            session::run(options, Source::bundled(), suite)
+        }
+        Some(Command::Run { files, .. }) => {
+            find(files).and_then(|s| session::run(options, s, None))
+        }
         Some(Command::New { name, slow }) => create(name, *slow),
         Some(Command::Calibrate(arguments)) => calibrate::calibrate(options, arguments),
         Some(Command::Plot(arguments)) => plot::plot(options, arguments),
-        Some(Command::List) => list(options),
+        Some(Command::List { paper }) => list(options, *paper),
         Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
         Some(Command::Project { file, at }) => project(options, file, at),
     };
@@ -279,6 +294,8 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), BadInput> {
 struct Listed<'a> {
     name: &'a str,
     claim: &'a str,
+    paper: &'a [String],
+    suite: Suite,
     title: &'a str,
     expected: Vec<Verdict>,
 }
@@ -288,8 +305,10 @@ impl<'a> Listed<'a> {
         Listed {
             name: &scenario.name,
             claim: &scenario.claim,
+            paper: &scenario.paper,
+            suite: scenario.suite,
             title: &scenario.title,
-            expected: scenario.comparisons.iter().map(|c| c.expected).collect(),
+            expected: scenario.expected().collect(),
         }
     }
 }
@@ -327,8 +346,13 @@ fn project(options: &Options, file: &str, at: &[f64]) -> Result<Exit, BadInput> 
     Ok(Exit::AsExpected)
 }
 
-fn list(options: &Options) -> Result<Exit, BadInput> {
+fn list(options: &Options, paper: bool) -> Result<Exit, BadInput> {
     let scenarios = read(options, &Source::bundled())?;
+    if paper {
+        let entries: Vec<Entry> = scenarios.iter().map(entry).collect();
+        print(&markdown(&entries));
+        return Ok(Exit::AsExpected);
+    }
     if options.json {
         print_json(&scenarios.iter().map(Listed::new).collect::<Vec<_>>())?;
         return Ok(Exit::AsExpected);
@@ -336,8 +360,12 @@ fn list(options: &Options) -> Result<Exit, BadInput> {
     let rows: Vec<_> = scenarios
         .iter()
         .map(|s| {
+            let star = match s.suite {
+                Suite::Core => "",
+                Suite::Companion => " *",
+            };
             [
-                s.name.clone(),
+                format!("{}{star}", s.name),
                 s.claim.clone(),
                 verdicts(s),
                 s.title.clone(),
@@ -345,16 +373,30 @@ fn list(options: &Options) -> Result<Exit, BadInput> {
         })
         .collect();
     print(&terminal::listing(&rows, style()));
+    if !options.quiet && scenarios.iter().any(|s| s.suite == Suite::Companion) {
+        print("* run --all only\n");
+    }
     Ok(Exit::AsExpected)
+}
+
+/// A scenario on the map of the paper, with the verdicts that it expects.
+fn entry(scenario: &Scenario) -> Entry {
+    let functions = scenario.run.functions.iter();
+    let functions: Vec<String> = functions.map(|h| h.to_string()).collect();
+    Entry {
+        name: scenario.name.clone(),
+        paper: scenario.paper.clone(),
+        companion: scenario.suite == Suite::Companion,
+        figure: first_figure(
+            scenario.regime,
+            functions.iter().map(String::as_str),
+            scenario.comparisons.iter().map(|c| c.alpha),
+        ),
+        verdicts: scenario.expected().collect(),
+    }
 }
 
 /// `3 consistent, 1 refuted`.
 fn verdicts(scenario: &Scenario) -> String {
-    let kinds = [Verdict::Consistent, Verdict::Refuted, Verdict::Inconclusive];
-    let counts = kinds.into_iter().filter_map(|verdict| {
-        let expected = scenario.comparisons.iter().map(|c| c.expected);
-        let n = expected.filter(|e| *e == verdict).count();
-        (n > 0).then(|| format!("{n} {}", terminal::name(verdict)))
-    });
-    counts.collect::<Vec<_>>().join(", ")
+    counted(scenario.expected())
 }

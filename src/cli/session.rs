@@ -8,15 +8,22 @@ use crate::report::plots::Drawing;
 use crate::report::summary::{ScenarioRow, Summary};
 use crate::report::terminal;
 use crate::report::write::{OutputFolder, WriteError};
-use crate::scenario::{Profile, Scenario, Source, total_work};
+use crate::scenario::{Profile, Scenario, Source, Suite, total_work};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Runs the scenarios and reports on standard output.
-pub(super) fn run(options: &Options, sources: Vec<Source>) -> Result<Exit, BadInput> {
+/// Runs the scenarios, those of one suite or all, and reports on standard output.
+pub(super) fn run(
+    options: &Options,
+    sources: Vec<Source>,
+    suite: Option<Suite>,
+) -> Result<Exit, BadInput> {
     let start = Instant::now();
     let scenarios = read(options, &sources)?;
+    let chosen = scenarios.into_iter().zip(sources);
+    let chosen = chosen.filter(|(s, _)| suite.is_none_or(|suite| s.suite == suite));
+    let (scenarios, sources): (Vec<_>, Vec<_>) = chosen.unzip();
     names_differ(&scenarios, &sources)?;
     use_threads(options)?;
     let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();

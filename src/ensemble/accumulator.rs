@@ -293,7 +293,7 @@ impl Observer for Collector<'_> {
             }
             let values = &mut self.values[process];
             for (h, out) in self.plan.functions.iter().zip(values.iter_mut()) {
-                h.evaluate(oracle, view.state(process), out, &mut self.scratch);
+                view.evaluate(*h, process, out, &mut self.scratch);
             }
             let histograms = &mut self.total.histograms[save][process];
             for (&f, histogram) in self.plan.monitored.iter().zip(histograms) {

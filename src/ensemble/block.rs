@@ -2,7 +2,8 @@
 
 mod slow;
 
-use super::{Dynamics, Ensemble, InitialMomentum, has_memory};
+use super::turbulence::Record;
+use super::{Dynamics, Ensemble, InitialMomentum, TestFunction, has_memory};
 use crate::clocks::Steps;
 use crate::landscape::Coefficients;
 use crate::random::{LaneRng, Purpose};
@@ -52,6 +53,20 @@ impl<'a> BlockView<'a> {
         }
     }
 
+    /// A test function of a process at every path; `scratch` as for [`TestFunction::evaluate`].
+    pub fn evaluate(
+        &self,
+        h: TestFunction,
+        process: usize,
+        out: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        match (h, &self.tracks[process].record) {
+            (TestFunction::Way(way), Some(record)) => record.read(way, out),
+            _ => h.evaluate(&self.ensemble.oracle, self.state(process), out, scratch),
+        }
+    }
+
     /// An SDE at its coarser time step; empty for other processes.
     pub fn coarse(&self, process: usize) -> &'a [Lanes] {
         &self.tracks[process].coarse
@@ -96,6 +111,7 @@ struct Track {
     stopped: Vec<Lanes>,
     parked: Vec<Lanes>,
     failures: PathFailures,
+    record: Option<Record>,
 }
 
 /// Working memory of a block, made once and used for many blocks.
@@ -150,6 +166,12 @@ impl Block {
                 stopped: vec![Lanes::ZERO; groups * guard],
                 parked: vec![Lanes::ZERO; n * guard],
                 failures: PathFailures::default(),
+                record: match p {
+                    Dynamics::Discrete { .. } if ensemble.watch.is_on() => {
+                        Some(Record::new(ensemble.watch, d, noise.brownian(), groups))
+                    }
+                    _ => None,
+                },
             })
             .collect();
         let fine = ensemble
@@ -199,7 +221,11 @@ impl Block {
             .iter()
             .zip(&ensemble.active)
             .map(|(p, &active)| match p {
-                Dynamics::Discrete { schedule, .. } if active => Some(schedule.stream()),
+                Dynamics::Discrete { schedule, .. } | Dynamics::CoupledSteps { schedule, .. }
+                    if active =>
+                {
+                    Some(schedule.stream())
+                }
                 _ => None,
             })
             .collect();
@@ -212,6 +238,11 @@ impl Block {
                 self.patrol(ensemble, first, step);
             }
             self.couple(ensemble, index);
+            for track in &mut self.tracks {
+                if let Some(record) = &mut track.record {
+                    record.look(&*ensemble.oracle.landscape, &track.x);
+                }
+            }
             self.show(ensemble, first, index, step);
             let view = BlockView {
                 ensemble,
@@ -250,7 +281,7 @@ impl Block {
         let m0 = match &ensemble.m0 {
             InitialMomentum::Zero | InitialMomentum::Gaussian(_) => vec![0.0; d],
             InitialMomentum::Fixed(m) => m.clone(),
-            InitialMomentum::Gradient => {
+            InitialMomentum::Gradient | InitialMomentum::Stationary => {
                 let mut gradient = vec![0.0; d];
                 let landscape = &ensemble.oracle.landscape;
                 landscape.gradient_at(&ensemble.x0, &mut gradient);
@@ -290,7 +321,42 @@ impl Block {
                 coarse.copy_from_slice(x);
             }
         }
+        if ensemble.m0 == InitialMomentum::Stationary {
+            self.stationary_momenta(ensemble, first);
+        }
+        for (index, process) in ensemble.processes.iter().enumerate() {
+            if let Dynamics::CoupledSteps { of, weight, .. } = process {
+                self.shift(index, *of, *weight);
+            }
+        }
+        for track in &mut self.tracks {
+            let Track { x, record, .. } = track;
+            if let Some(record) = record {
+                record.restart(&*ensemble.oracle.landscape, x);
+            }
+        }
         self.slow.restart(ensemble);
+    }
+
+    /// Adds √((1−β_0)/(1+β_0)) σB(x_0)ζ with standard normal ζ to the momenta.
+    fn stationary_momenta(&mut self, ensemble: &Ensemble, first: u64) {
+        let (d, noise) = (ensemble.dimension(), &*ensemble.oracle.noise);
+        let mut zeta = vec![Lanes::ZERO; noise.brownian()];
+        for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
+            let Dynamics::Discrete { schedule, .. } = process else {
+                continue;
+            };
+            let gain = schedule.one_minus_beta(Steps(0));
+            let scale = ensemble.sigma * (gain / (2.0 - gain)).sqrt();
+            let groups = track.m.chunks_exact_mut(d).zip(track.x.chunks_exact(d));
+            for (j, (m, x)) in groups.enumerate() {
+                let path = first + (j * LANES) as u64;
+                LaneRng::new(ensemble.key, Purpose::Start, path).normals(&mut zeta);
+                let v = &mut self.v[..d];
+                noise.diffuse(scale, x, &zeta, v, &mut self.scratch);
+                m.iter_mut().zip(v).for_each(|(m, v)| *m += *v);
+            }
+        }
     }
 
     fn advance(
@@ -306,7 +372,11 @@ impl Block {
             let length = (to - start).min(SEGMENT as u64) as usize;
             let tracks = self.tracks.iter_mut().zip(&ensemble.processes);
             for ((track, process), stream) in tracks.zip(streams.iter_mut()) {
-                if let (Dynamics::Discrete { kind, .. }, Some(stream)) = (process, stream) {
+                if let (
+                    Dynamics::Discrete { kind, .. } | Dynamics::CoupledSteps { kind, .. },
+                    Some(stream),
+                ) = (process, stream)
+                {
                     stream.fill(*kind, Steps(start), &mut track.coefficients[..length]);
                 }
             }
@@ -337,14 +407,31 @@ impl Block {
                 noise.noise(ensemble.sigma, x, &self.xi, &mut self.v, &mut self.scratch);
             }
         }
+        // Before x moves: these take the gradient there.
+        for (index, process) in ensemble.processes.iter().enumerate() {
+            if let Dynamics::CoupledSteps { of, .. } = process
+                && ensemble.active[index]
+            {
+                self.coupled_step(ensemble, index, *of, offset, additive);
+            }
+        }
         for (index, process) in ensemble.processes.iter().enumerate() {
             match process {
                 _ if !ensemble.active[index] => {}
                 Dynamics::Discrete { .. } => {
                     let Track {
-                        x, m, coefficients, ..
+                        x,
+                        m,
+                        coefficients,
+                        stopped,
+                        record,
+                        ..
                     } = &mut self.tracks[index];
                     let step = coefficients[offset];
+                    if let Some(record) = record {
+                        let (oracle, sigma) = (&ensemble.oracle, ensemble.sigma);
+                        record.before(oracle, sigma, step, x, m, stopped, &mut self.scratch);
+                    }
                     if additive {
                         landscape.descend(step, &self.v, x, m, &mut self.scratch);
                     } else {
@@ -358,8 +445,12 @@ impl Block {
                         );
                         step.apply(&self.v, x, m);
                     }
+                    if let Some(record) = record {
+                        record.after(landscape, x, stopped);
+                    }
                 }
                 Dynamics::Coupled { .. }
+                | Dynamics::CoupledSteps { .. }
                 | Dynamics::SlowSde { .. }
                 | Dynamics::Prescribed { .. } => {}
                 Dynamics::LimitingSde { lambda, substeps } => {
@@ -368,6 +459,35 @@ impl Block {
                 }
             }
         }
+    }
+
+    /// y ← y − r_k g_k with the noisy gradient g_k at the state of process `of`.
+    fn coupled_step(
+        &mut self,
+        ensemble: &Ensemble,
+        index: usize,
+        of: usize,
+        offset: usize,
+        additive: bool,
+    ) {
+        let (noise, landscape) = (&*ensemble.oracle.noise, &*ensemble.oracle.landscape);
+        let (sigma, g) = (ensemble.sigma, &mut self.sde_noise);
+        let x = &self.tracks[of].x;
+        if additive {
+            landscape.gradients(x, g);
+            if sigma != 0.0 {
+                g.iter_mut().zip(&self.v).for_each(|(g, &v)| *g += v);
+            }
+        } else {
+            noise.gradient(landscape, sigma, x, &self.xi, g, &mut self.scratch);
+        }
+        let Track {
+            x: y, coefficients, ..
+        } = &mut self.tracks[index];
+        let rate = Lanes::splat(-coefficients[offset].rate);
+        y.iter_mut()
+            .zip(g.iter())
+            .for_each(|(y, &g)| *y = rate.mul_add(g, *y));
     }
 
     /// Euler–Maruyama over one optimizer step: `fine` steps of η/fine, and half as many of twice the length, on one
@@ -460,7 +580,9 @@ impl Block {
         for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
             if matches!(
                 process,
-                Dynamics::Coupled { .. } | Dynamics::Prescribed { .. }
+                Dynamics::Coupled { .. }
+                    | Dynamics::CoupledSteps { .. }
+                    | Dynamics::Prescribed { .. }
             ) {
                 continue;
             }
@@ -529,13 +651,18 @@ impl Block {
     fn couple(&mut self, ensemble: &Ensemble, save: usize) {
         for (index, process) in ensemble.processes.iter().enumerate() {
             if let Dynamics::Coupled { of, weights } = process {
-                let weight = Lanes::splat(-weights[save]);
-                let (before, rest) = self.tracks.split_at_mut(index);
-                let source = &before[*of];
-                for (y, (&x, &m)) in rest[0].x.iter_mut().zip(source.x.iter().zip(&source.m)) {
-                    *y = weight.mul_add(m, x);
-                }
+                self.shift(index, *of, weights[save]);
             }
+        }
+    }
+
+    /// y = x − w m of the earlier process `of` into process `index`.
+    fn shift(&mut self, index: usize, of: usize, weight: f64) {
+        let weight = Lanes::splat(-weight);
+        let (before, rest) = self.tracks.split_at_mut(index);
+        let source = &before[of];
+        for (y, (&x, &m)) in rest[0].x.iter_mut().zip(source.x.iter().zip(&source.m)) {
+            *y = weight.mul_add(m, x);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Test functions h: the panel on which weak errors are measured (Def. 4.4).
 
+use super::turbulence::Way;
 use crate::expression::{ExpressionError, Function, Scope, Values};
 use crate::landscape::Landscape;
 use crate::oracle::Oracle;
@@ -35,6 +36,8 @@ pub enum TestFunction {
     TraceCovariance,
     /// ‖θ(x) − θ*‖/‖θ*‖ of the predictor to a planted truth; not smooth at the truth itself.
     Recovery,
+    /// What a path did on its way, not where it is.
+    Way(Way),
     /// A function written as text.
     Expression(WrittenFunction),
 }
@@ -135,6 +138,19 @@ impl TestFunction {
         }
     }
 
+    /// What h says of the way of a path, if it does.
+    pub fn way(self) -> Option<Way> {
+        match self {
+            TestFunction::Way(way) => Some(way),
+            _ => None,
+        }
+    }
+
+    /// Whether h is a term of the descent lemma or what is left.
+    pub fn is_balance(self) -> bool {
+        self.way().is_some_and(Way::is_balance)
+    }
+
     /// Entries of scratch that [`evaluate`](TestFunction::evaluate) needs.
     pub fn scratch(self, oracle: &Oracle) -> usize {
         let d = oracle.landscape.dimension();
@@ -145,7 +161,7 @@ impl TestFunction {
         }
     }
 
-    /// h for every lane group of `x` into `out`.
+    /// h for every lane group of `x` into `out`; functions of the way have the value of paths that start at `x`, which is 0.
     pub fn evaluate(self, oracle: &Oracle, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
         let landscape = &*oracle.landscape;
         let d = landscape.dimension();
@@ -166,6 +182,7 @@ impl TestFunction {
             }),
             TestFunction::TraceCovariance => oracle.noise.traces(x, out, scratch),
             TestFunction::Recovery => landscape.recovery_errors(x, out),
+            TestFunction::Way(_) => out.fill(Lanes::ZERO),
             TestFunction::Expression(written) => {
                 let function = &written.0.function;
                 groups.for_each(|(x, h)| *h = function.number(x, |_| Lanes::ZERO));
@@ -194,6 +211,7 @@ impl TestFunction {
             | TestFunction::Fourth(i)
             | TestFunction::Cosine(i) => Some(i),
             TestFunction::Product(i, j) => Some(i.max(j)),
+            TestFunction::Way(way) => way.coordinate(),
             TestFunction::SquaredNorm
             | TestFunction::Loss
             | TestFunction::TraceHessian
@@ -247,15 +265,30 @@ impl fmt::Display for TestFunction {
             TestFunction::SquaredGradient => write!(f, "gradient_norm2"),
             TestFunction::TraceCovariance => write!(f, "trace_covariance"),
             TestFunction::Recovery => write!(f, "recovery"),
+            TestFunction::Way(way) => write!(f, "{way}"),
             TestFunction::Expression(written) => write!(f, "{}", written.0.text),
         }
     }
 }
 
+/// i of `name[i]`, from 0.
+pub(super) fn index_of(text: &str, name: &str) -> Option<usize> {
+    let inner = text
+        .strip_prefix(name)?
+        .strip_prefix('[')?
+        .strip_suffix(']')?;
+    let digits = inner.bytes().all(|b| b.is_ascii_digit());
+    inner
+        .parse::<usize>()
+        .ok()
+        .filter(|_| digits)?
+        .checked_sub(1)
+}
+
 /// The text is not a test function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, with i, j from 1"
+    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, with i, j from 1"
 )]
 pub struct UnknownFunction;
 
@@ -264,14 +297,10 @@ impl FromStr for TestFunction {
 
     fn from_str(text: &str) -> Result<TestFunction, UnknownFunction> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let index = |t: &str| -> Result<usize, UnknownFunction> {
-            let inner = t.strip_prefix("x[").and_then(|t| t.strip_suffix(']'));
-            let number: usize = inner
-                .filter(|t| t.bytes().all(|b| b.is_ascii_digit()))
-                .and_then(|t| t.parse().ok())
-                .ok_or(UnknownFunction)?;
-            number.checked_sub(1).ok_or(UnknownFunction)
-        };
+        if let Some(way) = Way::parse(&text) {
+            return Ok(TestFunction::Way(way));
+        }
+        let index = |t: &str| index_of(t, "x").ok_or(UnknownFunction);
         match text.as_str() {
             "loss" => return Ok(TestFunction::Loss),
             "norm2" => return Ok(TestFunction::SquaredNorm),

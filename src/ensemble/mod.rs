@@ -12,6 +12,7 @@ mod laws;
 mod parallel;
 mod path_statistics;
 mod slow;
+mod turbulence;
 
 pub use crate::region::Region;
 pub use accumulator::{Accumulator, CoMoments, Moments, Plan};
@@ -23,6 +24,7 @@ pub use laws::{LAW_BATCHES, Law, LawPlan};
 pub use parallel::{Control, Interrupted};
 pub use path_statistics::{FUNCTIONALS, MEAN_SQUARE, PathPlan, PathStatistics};
 pub use slow::{SlowGrid, SlowRegime, SlowScheme};
+pub use turbulence::{Watch, Way};
 
 use crate::clocks::Steps;
 use crate::oracle::Oracle;
@@ -46,6 +48,17 @@ pub enum Dynamics {
         of: usize,
         /// w = η̄_k β_k/(1−β_k) at the save steps.
         weights: Vec<f64>,
+    },
+    /// y_0 = x_0 − w m_0, y_{k+1} = y_k − r_k g_k with the gradient g_k drawn at the x_k of another process: Eq. (11) step by step.
+    CoupledSteps {
+        /// Index of the SGDM process.
+        of: usize,
+        /// w = η̄_0 β_0/(1−β_0).
+        weight: f64,
+        /// η_k and β_k at this η.
+        schedule: Arc<Schedule>,
+        /// Which rates r_k: η̄_k, or η_k as a negative control.
+        kind: RateKind,
     },
     /// dX = −λ_t ∇L dt + λ_t √η σ Σ^{1/2} dW by Euler–Maruyama at steps η/(2r) and η/r on the same Brownian path.
     /// For σ = η^{-1/2} this is the limiting SDE, Eq. (51).
@@ -80,6 +93,9 @@ pub enum InitialMomentum {
     Fixed(Vec<f64>),
     /// N(0, s² I), the same draw for all processes of a path.
     Gaussian(f64),
+    /// N(∇L(x_0), (1−β_0)/(1+β_0) σ²Σ(x_0)): the stationary law while x stays at x_0 (Sec. 4.1), of the same normal draw for all
+    /// processes of a path.
+    Stationary,
 }
 
 /// An ensemble at one η: who runs, from where, on what noise, and when to look.
@@ -105,6 +121,8 @@ pub struct Ensemble {
     pub region: Option<Region>,
     /// Regime II: states are shown at Φ(x_k).
     pub slow: Option<SlowRegime>,
+    /// What is recorded along the paths of discrete processes; Regime I.
+    pub watch: Watch,
     /// Streams of the paths.
     pub key: StreamKey,
 }
@@ -123,7 +141,7 @@ impl Ensemble {
             .iter()
             .map(|p| match p {
                 Dynamics::Discrete { kind, .. } => d * (1 + usize::from(has_memory(*kind))),
-                Dynamics::Coupled { .. } => d,
+                Dynamics::Coupled { .. } | Dynamics::CoupledSteps { .. } => d,
                 Dynamics::LimitingSde { .. } => 2 * d,
                 Dynamics::SlowSde { .. } | Dynamics::Prescribed { .. } => 0,
             })
@@ -146,7 +164,7 @@ impl Ensemble {
             .zip(&self.active)
             .map(|(p, &active)| match p {
                 _ if !active => 0,
-                Dynamics::Discrete { .. } => 1,
+                Dynamics::Discrete { .. } | Dynamics::CoupledSteps { .. } => 1,
                 Dynamics::Coupled { .. } => 0,
                 Dynamics::LimitingSde { substeps, .. } => 3 * *substeps as u64,
                 Dynamics::SlowSde { .. } | Dynamics::Prescribed { .. } => 0,
@@ -167,5 +185,8 @@ impl Ensemble {
 
 /// Whether a process keeps a momentum.
 fn has_memory(kind: RateKind) -> bool {
-    matches!(kind, RateKind::Sgdm | RateKind::Standard { .. })
+    !matches!(
+        kind,
+        RateKind::SgdAveraged | RateKind::SgdPlain | RateKind::SgdHeavyBallRate
+    )
 }

@@ -4,6 +4,7 @@ pub mod advice;
 pub mod arrays;
 pub mod calibration;
 pub mod html;
+pub mod paper;
 #[cfg(feature = "parquet")]
 mod parquet;
 pub mod plots;

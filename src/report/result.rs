@@ -157,6 +157,19 @@ pub enum Verdict {
     Inconclusive,
 }
 
+/// Where a claim about two processes holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// As η → 0: errors of expectations are extrapolated.
+    #[default]
+    InTheLimit,
+    /// At every η and every time: expectations agree.
+    AtEveryEta,
+    /// At every η on every path, to rounding.
+    PathByPath,
+}
+
 /// The clock of a scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -211,6 +224,8 @@ pub struct ScenarioInfo {
     pub title: String,
     /// The claim that is tested, e.g. `Theorem 4.5`.
     pub claim: String,
+    /// The items of the paper that it tests, e.g. `Lemma A.2`.
+    pub paper: Vec<String>,
     /// What is tested and what would refute it.
     pub about: String,
     /// `smoke`, `quick` or `full`.
@@ -370,6 +385,8 @@ pub struct Comparison {
     pub right: usize,
     /// Momentum index α of the claim (0 for SGD against the SDE).
     pub alpha: f64,
+    /// Where the claim holds.
+    pub holds: Holds,
     /// The verdict that the author of the scenario expects.
     pub expected: Verdict,
     /// The verdict of the data.

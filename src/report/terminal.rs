@@ -331,7 +331,7 @@ fn verdicts(summary: &Summary, style: Style, quiet: bool) -> String {
             }));
         }
     }
-    let legend = "✓ as the scenario expects. limit: the largest error as η → 0, in % of its function's scale, with its \
+    let legend = "✓ as the scenario expects. limit: the largest error as η → 0 (every η: at any), in % of its function's scale, with its \
                   simultaneous interval; order: measured along η, least and greatest over the functions; proven: what the theorem guarantees as \
                   η → 0; – where there is none.";
     if !quiet {

@@ -16,6 +16,7 @@ use crate::ensemble::{InitialMomentum, Region};
 use crate::expression::{ExpressionError, Scope, Values};
 use crate::landscape::{Landscape, broadcast};
 use crate::oracle::*;
+use crate::paper;
 use crate::projection::{ProjectionError, Projector, Settings, Tolerance};
 use crate::real::Lanes;
 use crate::report::result::Regime;
@@ -207,6 +208,7 @@ fn check(
     data: DataFolder<'_>,
     profile: Profile,
 ) -> Result<Scenario, Problem> {
+    check_paper(&raw.paper)?;
     let landscape = landscape(&raw.landscape, data)?;
     let d = landscape.dimension();
     if d > MOST {
@@ -250,6 +252,7 @@ fn check(
     let m0 = match raw.start.m0 {
         RawMomentum::Zero => InitialMomentum::Zero,
         RawMomentum::Gradient => InitialMomentum::Gradient,
+        RawMomentum::Stationary => InitialMomentum::Stationary,
         RawMomentum::Fixed(m) => {
             vector("start.m0.fixed", &m, d)?;
             InitialMomentum::Fixed(m)
@@ -321,6 +324,8 @@ fn check(
         name: name.to_string(),
         title: raw.title,
         claim: raw.claim,
+        paper: raw.paper,
+        suite: raw.suite,
         about: raw.about,
         profile,
         regime: raw.regime,
@@ -359,6 +364,24 @@ fn check(
         );
     }
     Ok(scenario)
+}
+
+/// Items of the paper, each once.
+fn check_paper(names: &[String]) -> Result<(), Problem> {
+    for (i, name) in names.iter().enumerate() {
+        let key = format!("paper[{}]", i + 1);
+        if names[..i].contains(name) {
+            return problem(key, format!("`{name}` is listed already"));
+        }
+        if paper::find(name).is_none() {
+            let hint = paper::nearest(name).map_or_else(
+                || " (docs/paper.md lists them)".to_string(),
+                |near| format!("; did you mean `{near}`?"),
+            );
+            return problem(key, format!("`{name}` is no item of the paper{hint}"));
+        }
+    }
+    Ok(())
 }
 
 /// L and ∇L must be numbers where the paths start.

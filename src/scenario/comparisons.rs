@@ -5,7 +5,7 @@ use super::raw::RawCompare;
 use super::settings::check_alphas;
 use super::{Comparison, ProcessKind, Scenario};
 use crate::projection::Tangent;
-use crate::report::result::Regime;
+use crate::report::result::{Holds, ProcessFamily, Regime};
 use crate::schedule::{Schedule, ScheduleError, Shape};
 use nalgebra::DVector;
 
@@ -55,7 +55,9 @@ pub(super) fn comparisons(
                 );
             }
         }
-        slow_comparison(&key, left, right, scenario)?;
+        slow_comparison(&key, left, right, c.holds, scenario)?;
+        let functions = judged_functions(&key, c, scenario)?;
+        exact_comparison(&key, c, scenario)?;
         if [left, right].contains(&ProcessKind::Sde) {
             let times = [
                 ("learning_rate", &scenario.learning_rate),
@@ -88,10 +90,133 @@ pub(super) fn comparisons(
             left,
             right,
             alpha,
+            holds: c.holds,
+            functions: functions.clone(),
+            exact: c.exact,
             expected: c.expect,
         }));
     }
     Ok(all)
+}
+
+/// The functions of the panel that a comparison judges.
+fn judged_functions(
+    key: &str,
+    raw: &RawCompare,
+    scenario: &Scenario,
+) -> Result<Vec<usize>, Problem> {
+    let panel = &scenario.run.functions;
+    let chosen: Vec<usize> = match &raw.functions {
+        None => (0..panel.len()).collect(),
+        Some(names) if names.is_empty() => {
+            return problem(
+                format!("{key}.functions"),
+                "is empty: name at least one of the test functions of the run",
+            );
+        }
+        Some(names) => names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| {
+                let found = panel.iter().position(|f| f.to_string() == name.trim());
+                found.map_or_else(
+                    || {
+                        problem(
+                            format!("{key}.functions[{}]", i + 1),
+                            format!("`{name}` is not among the test functions of the run"),
+                        )
+                    },
+                    Ok,
+                )
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    let without_steps = |p: &ProcessKind| {
+        matches!(
+            p.family(),
+            ProcessFamily::Sde | ProcessFamily::Coupled | ProcessFamily::SlowSde
+        )
+    };
+    let way = chosen.iter().map(|&h| panel[h]).find(|h| h.way().is_some());
+    if let Some(h) = way {
+        for (side, kind) in [("left", raw.left), ("right", raw.right)] {
+            if without_steps(&kind) {
+                return problem(
+                    format!("{key}.{side}"),
+                    format!(
+                        "is `{}`, but `{h}` is recorded step by step, for sgd, sgdm and their relatives only: name other `functions` in this comparison",
+                        kind.key()
+                    ),
+                );
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// What claims that hold at every η need.
+fn exact_comparison(key: &str, raw: &RawCompare, scenario: &Scenario) -> Result<(), Problem> {
+    let RawCompare {
+        left,
+        right,
+        holds,
+        exact,
+        ..
+    } = *raw;
+    for (side, kind) in [("left", left), ("right", right)] {
+        let by_steps = kind.family() == ProcessFamily::Coupled && kind != ProcessKind::Coupled;
+        if by_steps && scenario.region.is_some() {
+            return problem(
+                format!("{key}.{side}"),
+                format!(
+                    "is `{}`, which goes on where SGDM is stopped: leave out [compact_set]",
+                    kind.key()
+                ),
+            );
+        }
+    }
+    if exact {
+        let known = |p: ProcessKind| p.rates(scenario.dampening).is_some() || p == ProcessKind::Sde;
+        let why = if scenario.regime == Regime::Slow || scenario.linear_problem().is_none() {
+            "is for the fast regime, quadratic losses and additive noise without a compact set, whose moments are known"
+        } else if holds != Holds::InTheLimit {
+            "is for claims that hold in the limit"
+        } else if !(known(left) && known(right)) {
+            "is for processes whose moments are known: not the coupled trajectory"
+        } else {
+            ""
+        };
+        if !why.is_empty() {
+            return problem(format!("{key}.exact"), why);
+        }
+    }
+    let key = format!("{key}.holds");
+    match holds {
+        Holds::InTheLimit => Ok(()),
+        _ if scenario.regime == Regime::Slow => problem(
+            key,
+            "must be \"in_the_limit\" in the slow regime: Theorem 5.5 is about η → 0",
+        ),
+        Holds::PathByPath if right == ProcessKind::ClosedForm => problem(
+            key,
+            "is \"path_by_path\", but a closed form has no paths: use \"at_every_eta\"",
+        ),
+        Holds::AtEveryEta
+            if right == ProcessKind::ClosedForm
+                && !scenario.known.knows(left)
+                && (scenario.linear_problem().is_none()
+                    || left.rates(scenario.dampening).is_none()) =>
+        {
+            problem(
+                key,
+                format!(
+                    "is \"at_every_eta\", but the law of `{}` at finite η is not known: state it under [[known.law]] with `process`",
+                    left.key()
+                ),
+            )
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the processes of Regime II need.
@@ -99,6 +224,7 @@ fn slow_comparison(
     key: &str,
     left: ProcessKind,
     right: ProcessKind,
+    holds: Holds,
     scenario: &Scenario,
 ) -> Result<(), Problem> {
     if left == ProcessKind::ClosedForm {
@@ -127,7 +253,8 @@ fn slow_comparison(
         Regime::Fast => scenario.linear_problem().is_some(),
         Regime::Slow => scenario.slow_law().is_some(),
     };
-    if right == ProcessKind::ClosedForm && !derived && !scenario.known.has_laws() {
+    let at_every_eta = holds == Holds::AtEveryEta;
+    if right == ProcessKind::ClosedForm && !derived && !at_every_eta && !scenario.known.has_laws() {
         let why = match scenario.regime {
             Regime::Slow => {
                 "but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise; for any other"

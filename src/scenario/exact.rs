@@ -1,17 +1,19 @@
 //! What is known of a scenario's laws without sampling: exact moments where the loss is quadratic and its covariance constant,
 //! the slow SDE's law where that has a closed form.
 
+use super::known::Moment;
 use super::run::LARGEST_SPECTRUM;
 use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
-use crate::clocks::FastTime;
+use crate::clocks::{FastTime, Steps};
 use crate::ensemble::{InitialMomentum, TestFunction};
 use crate::exact_moments::{InitialMoments, MomentState, NoisyQuadratic};
 use crate::landscape::QuadraticForm;
 use crate::report::result::{ExactLadder, ProcessFamily, Regime};
-use crate::schedule::RateKind;
+use crate::schedule::{RateKind, Schedule};
 use crate::slow_flow::square_integral;
 use crate::slow_law::SlowLaw;
+use crate::theorems::weak_approximation::Rung;
 use nalgebra::{DMatrix, DVector};
 
 /// What is known exactly.
@@ -59,6 +61,8 @@ impl Exact {
 
 /// The laws that the scenario states, on the ladder.
 struct StatedLaws {
+    /// `own[cell]`: a process, a function and its means at the save steps, at this η itself.
+    own: Vec<Vec<(usize, TestFunction, Vec<f64>)>>,
     /// `means[cell]`: a function of the panel and its means at the save steps.
     means: Vec<Vec<(TestFunction, Vec<f64>)>>,
     /// The processes that have this law.
@@ -67,6 +71,10 @@ struct StatedLaws {
 
 impl StatedLaws {
     fn series(&self, cell: usize, process: usize, h: TestFunction) -> Option<Vec<f64>> {
+        let mut own = self.own.get(cell)?.iter();
+        if let Some((_, _, series)) = own.find(|(p, f, _)| *p == process && *f == h) {
+            return Some(series.clone());
+        }
         let mut means = self.means.get(cell)?.iter();
         let (_, series) = means.find(|(f, _)| *f == h)?;
         self.exact[process].then(|| series.clone())
@@ -182,7 +190,9 @@ impl Scenario {
                 })
             }),
         };
-        let stated = self.known.has_laws().then(|| StatedLaws {
+        let any = self.known.has_laws() || !self.known.of_processes().is_empty();
+        let stated = any.then(|| StatedLaws {
+            own: systems.iter().map(|s| self.own_means(members, s)).collect(),
             means: systems.iter().map(|s| self.stated_means(s)).collect(),
             exact,
         });
@@ -202,6 +212,42 @@ impl Scenario {
                 Some((h, times.clone().map(mean).collect()))
             })
             .collect()
+    }
+
+    /// The means of processes at finite η that the scenario states, at the save steps.
+    fn own_means(
+        &self,
+        members: &[Member],
+        system: &System,
+    ) -> Vec<(usize, TestFunction, Vec<f64>)> {
+        let mut means = vec![];
+        for law in self.known.of_processes() {
+            let of_kind = |(_, m): &(usize, &Member)| m.kind == law.process;
+            for (place, member) in members.iter().enumerate().filter(of_kind) {
+                let Some(schedule) = self.schedule(*member, system.eta) else {
+                    continue;
+                };
+                let mean = |&k: &Steps| law.mean(self.moment(&schedule, k, system.eta));
+                let series = system.ensemble.save.iter().map(mean).collect();
+                means.push((place, law.function, series));
+            }
+        }
+        means
+    }
+
+    /// What the law of a process at step k may depend on.
+    pub(super) fn moment(&self, schedule: &Schedule, k: Steps, eta: f64) -> Moment {
+        let constant = schedule.constant_from(RateKind::Sgdm).is_some();
+        Moment {
+            t: self.time(k, eta),
+            eta,
+            k: k.0 as f64,
+            beta: match constant {
+                true => 1.0 - schedule.one_minus_beta(Steps(0)),
+                false => f64::NAN,
+            },
+            sigma: self.sigma(eta),
+        }
     }
 
     /// The law of the slow SDE from x_0, where it has a closed form. Paths stopped at the edge of a compact set follow it as long
@@ -275,7 +321,7 @@ impl Scenario {
         let mut initial = InitialMoments::at(x0.clone());
         match &self.m0 {
             InitialMomentum::Zero => {}
-            InitialMomentum::Gradient => {
+            InitialMomentum::Gradient | InitialMomentum::Stationary => {
                 initial.momentum.mean = &form.hessian * (x0 - &form.center)
             }
             InitialMomentum::Fixed(m) => initial.momentum.mean = DVector::from_column_slice(m),
@@ -292,7 +338,7 @@ impl Scenario {
         initial: &InitialMoments,
         member: Member,
         eta: f64,
-        saves: &[crate::clocks::Steps],
+        saves: &[Steps],
     ) -> Option<Vec<MomentState>> {
         match member.kind {
             ProcessKind::Sde | ProcessKind::ClosedForm => {
@@ -305,11 +351,88 @@ impl Scenario {
             ProcessKind::Coupled => None,
             kind => {
                 let schedule = self.schedule(member, eta)?;
+                let mut initial = initial.clone();
+                if self.m0 == InitialMomentum::Stationary {
+                    let x0 = DVector::from_column_slice(&self.x0);
+                    let gain = schedule.one_minus_beta(Steps(0));
+                    let scale = self.sigma(eta).powi(2) * gain / (2.0 - gain);
+                    initial.momentum.covariance = self.oracle.covariance(&x0) * scale;
+                }
+                let initial = &initial;
                 problem
                     .moments(initial, &schedule, kind.rates(self.dampening)?, saves)
                     .ok()
             }
         }
+    }
+
+    /// The scales η of exact ladders: those of the run, and for constant schedules on to 2⁻³⁰.
+    fn exact_etas(&self, left: Member) -> Vec<f64> {
+        let constant = self
+            .schedule(left, self.run.etas[0])
+            .is_some_and(|s| s.constant_from(RateKind::Sgdm).is_some());
+        let mut etas = self.run.etas.clone();
+        while constant
+            && etas
+                .last()
+                .is_some_and(|e| e * 0.5 >= f64::from(DEEPEST).exp2())
+        {
+            etas.push(etas[etas.len() - 1] * 0.5);
+        }
+        etas
+    }
+
+    /// The moments of both sides of a comparison at the save steps of one η.
+    fn exact_pair(
+        &self,
+        (left, right): (Member, Member),
+        exact: &ExactMoments,
+        eta: f64,
+    ) -> Option<Vec<(MomentState, MomentState)>> {
+        let x0 = DVector::from_column_slice(&self.x0);
+        let covariance = self.oracle.covariance(&x0);
+        let problem = NoisyQuadratic::new(&exact.form, &covariance, self.sigma(eta)).ok()?;
+        let initial = self.initial_moments(&exact.form);
+        let (saves, _) = self.saves(eta);
+        let l = self.process_moments(&problem, &initial, left, eta, &saves)?;
+        let r = self.process_moments(&problem, &initial, right, eta, &saves)?;
+        Some(l.into_iter().zip(r).collect())
+    }
+
+    /// The errors of one comparison by exact moments, with their signs, on the exact ladder; those of unknown expectations are not
+    /// numbers. Empty where there are no exact moments.
+    pub(super) fn exact_rungs(&self, left: Member, right: Member, exact: &Exact) -> Vec<Rung> {
+        let Some(Derived::Moments(exact)) = &exact.derived else {
+            return vec![];
+        };
+        let stable = self.largest_stable_eta();
+        let etas = self.exact_etas(left).into_iter().filter(|e| *e <= stable);
+        let rung = |eta: f64| {
+            let pairs = self.exact_pair((left, right), exact, eta)?;
+            let (saves, common) = self.saves(eta);
+            let error = |l: &MomentState, r: &MomentState, h: TestFunction| {
+                Some(exact.expect(l, h)? - exact.expect(r, h)?)
+            };
+            let row = |(l, r): &(MomentState, MomentState)| -> Vec<f64> {
+                let functions = self.run.functions.iter();
+                functions
+                    .map(|&h| error(l, r, h).unwrap_or(f64::NAN))
+                    .collect()
+            };
+            Some(Rung {
+                eta,
+                n: 0,
+                times: saves.iter().map(|&k| self.time(k, eta)).collect(),
+                errors: pairs.iter().map(row).collect(),
+                noise: vec![vec![0.0; self.run.functions.len()]; saves.len()],
+                unpaired: vec![],
+                influence: vec![],
+                common,
+                stochastic: false,
+                lost: 0,
+            })
+        };
+        etas.filter_map(rung).collect()
     }
 
     /// The errors of one comparison by exact moments alone: the ladder of the run, and for constant schedules on to 2⁻³⁰.
@@ -322,31 +445,13 @@ impl Scenario {
         let Some(Derived::Moments(exact)) = &exact.derived else {
             return vec![];
         };
-        let constant = self
-            .schedule(left, self.run.etas[0])
-            .is_some_and(|s| s.constant_from(RateKind::Sgdm).is_some());
-        let mut etas = self.run.etas.clone();
-        while constant
-            && etas
-                .last()
-                .is_some_and(|e| e * 0.5 >= f64::from(DEEPEST).exp2())
-        {
-            etas.push(etas[etas.len() - 1] * 0.5);
-        }
-        let initial = self.initial_moments(&exact.form);
-        let covariance = self
-            .oracle
-            .covariance(&DVector::from_column_slice(&self.x0));
+        let etas = self.exact_etas(left);
         let columns: Option<Vec<Vec<Option<f64>>>> = etas
             .iter()
             .map(|&eta| {
-                let problem =
-                    NoisyQuadratic::new(&exact.form, &covariance, self.sigma(eta)).ok()?;
-                let (saves, _) = self.saves(eta);
-                let l = self.process_moments(&problem, &initial, left, eta, &saves)?;
-                let r = self.process_moments(&problem, &initial, right, eta, &saves)?;
+                let pairs = self.exact_pair((left, right), exact, eta)?;
                 let error = |h: &TestFunction| {
-                    l.iter().zip(&r).try_fold(0.0f64, |worst, (l, r)| {
+                    pairs.iter().try_fold(0.0f64, |worst, (l, r)| {
                         Some(worst.max((exact.expect(l, *h)? - exact.expect(r, *h)?).abs()))
                     })
                 };

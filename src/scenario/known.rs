@@ -3,10 +3,10 @@
 //! Nothing of it is believed. A known Φ is compared with the gradient flow from x_0 and from points around it when the scenario is
 //! read; a density must be one, and fit the mean; and the laws are what `closed_form` stands for in comparisons.
 
-use super::Scenario;
 use super::check::{Problem, bad_expression, problem, shown};
 use super::landscapes::points_around;
-use super::raw::RawKnown;
+use super::raw::{RawKnown, RawLaw};
+use super::{ProcessKind, Scenario};
 use crate::ensemble::{DyadicHistogram, TestFunction};
 use crate::expression::{Scope, Values};
 use crate::landscape::broadcast;
@@ -56,6 +56,41 @@ pub struct Known {
     /// How far the known Φ was from the computed one, and at how many points.
     agreement: Option<(f64, usize)>,
     laws: Vec<KnownLaw>,
+    of_processes: Vec<ProcessLaw>,
+}
+
+/// E h(x_k) of a discrete process, at every η.
+#[derive(Clone, Debug)]
+pub(super) struct ProcessLaw {
+    pub process: ProcessKind,
+    pub function: TestFunction,
+    /// x_0.
+    start: Vec<f64>,
+    /// With the columns of [`Moment::COLUMNS`].
+    mean: Values,
+}
+
+/// What the law of a process may depend on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub t: f64,
+    pub eta: f64,
+    pub k: f64,
+    /// β, the same in every step; not a number where it moves.
+    pub beta: f64,
+    pub sigma: f64,
+}
+
+impl Moment {
+    const COLUMNS: [&str; 5] = ["t", "eta", "k", "beta", "sigma"];
+}
+
+impl ProcessLaw {
+    /// E h.
+    pub fn mean(&self, at: Moment) -> f64 {
+        let values = [at.t, at.eta, at.k, at.beta, at.sigma];
+        self.mean.number(&self.start, |c| values[c])
+    }
 }
 
 /// The law of h(X) where X is the limit: of (51) in the fast regime, of (4) in the slow one.
@@ -78,9 +113,19 @@ impl Known {
         self.laws.iter().find(|law| law.function == h)
     }
 
-    /// Whether there is any law.
+    /// Whether there is any law of the limit.
     pub(super) fn has_laws(&self) -> bool {
         !self.laws.is_empty()
+    }
+
+    /// The laws of processes at finite η.
+    pub(super) fn of_processes(&self) -> &[ProcessLaw] {
+        &self.of_processes
+    }
+
+    /// Whether any law of a process at finite η is known.
+    pub(super) fn knows(&self, process: ProcessKind) -> bool {
+        self.of_processes.iter().any(|l| l.process == process)
     }
 
     /// What the comparison of the known Φ with the computed one came to.
@@ -288,7 +333,14 @@ pub(super) fn known(raw: &RawKnown, scope: &Scope, scenario: &Scenario) -> Resul
                 ),
             );
         };
-        if known.law(function).is_some() {
+        let taken = match law.process {
+            None => known.law(function).is_some(),
+            Some(process) => {
+                let mut laws = known.of_processes.iter();
+                laws.any(|l| l.process == process && l.function == function)
+            }
+        };
+        if taken {
             return problem(
                 format!("{key}.function"),
                 format!("`{function}` has a law already"),
@@ -305,7 +357,7 @@ pub(super) fn known(raw: &RawKnown, scope: &Scope, scenario: &Scenario) -> Resul
                     problem(
                         format!("{key}.{name}"),
                         format!(
-                            "needs the name `{column}` for itself (t: time, eta: learning-rate scale, z: value of the function): {e}"
+                            "needs the name `{column}` for itself (t: time, eta: learning-rate scale, z: value of the function; for a process also k: steps, beta, sigma): {e}"
                         ),
                     )
                 })?;
@@ -314,6 +366,12 @@ pub(super) fn known(raw: &RawKnown, scope: &Scope, scenario: &Scenario) -> Resul
                 .map(Some)
                 .or_else(|e| bad_expression(format!("{key}.{name}"), e))
         };
+        if let Some(process) = law.process {
+            let mean = parse("mean", &law.mean, &Moment::COLUMNS)?;
+            let found = process_law(&key, law, process, function, mean, scenario)?;
+            known.of_processes.push(found);
+            continue;
+        }
         let start = scenario.landing.as_ref().unwrap_or(&scenario.x0).clone();
         let law = KnownLaw {
             center: value(&scenario.oracle, function, &start),
@@ -334,6 +392,64 @@ pub(super) fn known(raw: &RawKnown, scope: &Scope, scenario: &Scenario) -> Resul
         known.laws.push(law);
     }
     Ok(known)
+}
+
+/// The law of a process at finite η, if it has numbers on the whole ladder.
+fn process_law(
+    key: &str,
+    raw: &RawLaw,
+    process: ProcessKind,
+    function: TestFunction,
+    mean: Option<Values>,
+    scenario: &Scenario,
+) -> Result<ProcessLaw, Problem> {
+    let of = process.key();
+    if scenario.regime == Regime::Slow || process.rates(scenario.dampening).is_none() {
+        return problem(
+            format!("{key}.process"),
+            format!(
+                "is `{of}`, but only discrete processes of the fast regime have a law of their own here; leave `process` out for that of the limit"
+            ),
+        );
+    }
+    if raw.density.is_some() {
+        return problem(
+            format!("{key}.density"),
+            "is for the limit: the law of a process at finite η is stated by `mean`",
+        );
+    }
+    let Some(mean) = mean else {
+        return problem(format!("{key}.mean"), "is missing");
+    };
+    let law = ProcessLaw {
+        process,
+        function,
+        start: scenario.x0.clone(),
+        mean,
+    };
+    for &alpha in &scenario.run.alphas {
+        let member = scenario.member(process, alpha);
+        for &eta in &scenario.run.etas {
+            // A schedule that cannot be is refused later, with its key.
+            let Some(schedule) = scenario.schedule(member, eta) else {
+                continue;
+            };
+            let (saves, _) = scenario.saves(eta);
+            for &k in saves.iter().filter(|k| k.0 > 0) {
+                let value = law.mean(scenario.moment(&schedule, k, eta));
+                if !value.is_finite() {
+                    return problem(
+                        format!("{key}.mean"),
+                        format!(
+                            "is {value} for `{of}` at k = {}, eta = {eta}, alpha = {alpha}, but must be a finite number (`beta` is one only where the schedule is constant)",
+                            k.0
+                        ),
+                    );
+                }
+            }
+        }
+    }
+    Ok(law)
 }
 
 /// How far a known Φ is from the gradient flow, and at how many points.

@@ -32,10 +32,10 @@ pub use source::{DataFolder, Source};
 use crate::clocks::{FastTime, SlowTime, Steps};
 use crate::ensemble::{InitialMomentum, Region, SlowScheme, TestFunction};
 use crate::oracle::Oracle;
-use crate::report::result::{ProcessFamily, Regime, Verdict};
+use crate::report::result::{Holds, ProcessFamily, Regime, Verdict};
 use crate::schedule::{Dampening, Horizon, RateKind, Shape};
 use crate::slow_law::SlowNoise;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How much effort a run may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +110,27 @@ impl Profile {
     }
 }
 
+/// Which runs of all bundled scenarios a scenario belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suite {
+    /// Every run: a claim of the paper, a kind of problem, or a control that a short run must show.
+    #[default]
+    Core,
+    /// `run --all` only: one more item of the paper, or one more case of it.
+    Companion,
+}
+
+impl Suite {
+    /// The name in scenario files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Suite::Core => "core",
+            Suite::Companion => "companion",
+        }
+    }
+}
+
 /// Changes from the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -135,8 +156,16 @@ pub enum ProcessKind {
     HeavyBall,
     /// The same with PyTorch's first step.
     Pytorch,
-    /// The coupled trajectory y_k, Eqs. (9)–(11).
+    /// The coupled trajectory y_k, Eqs. (9) and (10), from x_k and m_k.
     Coupled,
+    /// The same step by step, Eq. (11): y_{k+1} = y_k − η̄_k g_k.
+    CoupledSteps,
+    /// Negative control: Eq. (11) with η_k in place of η̄_k.
+    CoupledStepsPlain,
+    /// SGDM with β_0 = 0: PyTorch's by Lemma A.2.
+    SgdmFirstGradient,
+    /// Negative control: SGD-Standard with the conversion of a constant β.
+    HeavyBallUnconverted,
     /// The limiting SDE, Eq. (51).
     Sde,
     /// The slow SDE (4) by scheme (ii): Φ of a step with the full noise.
@@ -157,14 +186,18 @@ pub enum ProcessKind {
 
 impl ProcessKind {
     /// All of them, in the order in which they run.
-    pub const ALL: [ProcessKind; 15] = [
+    pub const ALL: [ProcessKind; 19] = [
         ProcessKind::Sgd,
         ProcessKind::SgdPlain,
         ProcessKind::SgdGamma,
         ProcessKind::Sgdm,
+        ProcessKind::SgdmFirstGradient,
         ProcessKind::HeavyBall,
+        ProcessKind::HeavyBallUnconverted,
         ProcessKind::Pytorch,
         ProcessKind::Coupled,
+        ProcessKind::CoupledSteps,
+        ProcessKind::CoupledStepsPlain,
         ProcessKind::Sde,
         ProcessKind::SlowFlow,
         ProcessKind::SlowSde,
@@ -178,6 +211,7 @@ impl ProcessKind {
     /// Whether the process exists in a regime.
     pub fn runs_in(self, regime: Regime) -> bool {
         match self.family() {
+            ProcessFamily::Coupled if self != ProcessKind::Coupled => regime == Regime::Fast,
             ProcessFamily::Sde => regime == Regime::Fast,
             ProcessFamily::SlowSde | ProcessFamily::SlowControl => regime == Regime::Slow,
             _ => true,
@@ -206,6 +240,10 @@ impl ProcessKind {
             ProcessKind::HeavyBall => "heavy_ball",
             ProcessKind::Pytorch => "pytorch",
             ProcessKind::Coupled => "coupled",
+            ProcessKind::CoupledSteps => "coupled_steps",
+            ProcessKind::CoupledStepsPlain => "coupled_steps_plain",
+            ProcessKind::SgdmFirstGradient => "sgdm_first_gradient",
+            ProcessKind::HeavyBallUnconverted => "heavy_ball_unconverted",
             ProcessKind::Sde => "sde",
             ProcessKind::SlowSde => "slow_sde",
             ProcessKind::SlowSdeEulerMaruyama => "slow_sde_euler_maruyama",
@@ -227,6 +265,10 @@ impl ProcessKind {
             ProcessKind::HeavyBall => "heavy ball",
             ProcessKind::Pytorch => "PyTorch SGD",
             ProcessKind::Coupled => "coupled y",
+            ProcessKind::CoupledSteps => "coupled y by steps",
+            ProcessKind::CoupledStepsPlain => "coupled y at ηₖ",
+            ProcessKind::SgdmFirstGradient => "SGDM with β₀ = 0",
+            ProcessKind::HeavyBallUnconverted => "heavy ball, unconverted",
             ProcessKind::Sde => "SDE (51)",
             ProcessKind::SlowSde => "slow SDE (4)",
             ProcessKind::SlowSdeEulerMaruyama => "slow SDE, scheme (i)",
@@ -242,9 +284,13 @@ impl ProcessKind {
     pub fn family(self) -> ProcessFamily {
         match self {
             ProcessKind::Sgd | ProcessKind::SgdPlain | ProcessKind::SgdGamma => ProcessFamily::Sgd,
-            ProcessKind::Sgdm => ProcessFamily::Sgdm,
-            ProcessKind::HeavyBall | ProcessKind::Pytorch => ProcessFamily::Standard,
-            ProcessKind::Coupled => ProcessFamily::Coupled,
+            ProcessKind::Sgdm | ProcessKind::SgdmFirstGradient => ProcessFamily::Sgdm,
+            ProcessKind::HeavyBall | ProcessKind::HeavyBallUnconverted | ProcessKind::Pytorch => {
+                ProcessFamily::Standard
+            }
+            ProcessKind::Coupled | ProcessKind::CoupledSteps | ProcessKind::CoupledStepsPlain => {
+                ProcessFamily::Coupled
+            }
             ProcessKind::Sde => ProcessFamily::Sde,
             ProcessKind::SlowSde | ProcessKind::SlowSdeEulerMaruyama | ProcessKind::SlowFlow => {
                 ProcessFamily::SlowSde
@@ -263,6 +309,8 @@ impl ProcessKind {
             ProcessKind::SgdPlain => RateKind::SgdPlain,
             ProcessKind::SgdGamma => RateKind::SgdHeavyBallRate,
             ProcessKind::Sgdm => RateKind::Sgdm,
+            ProcessKind::SgdmFirstGradient => RateKind::SgdmFirstGradient,
+            ProcessKind::HeavyBallUnconverted => RateKind::StandardUnconverted { dampening },
             ProcessKind::HeavyBall => RateKind::Standard {
                 dampening,
                 pytorch_first_step: false,
@@ -276,8 +324,8 @@ impl ProcessKind {
     }
 }
 
-/// One claim "left is a weak approximation of right" at one α.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// One claim "left is a weak approximation of right" at one α, or "left and right agree" at every η.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Left process.
     pub left: ProcessKind,
@@ -285,6 +333,12 @@ pub struct Comparison {
     pub right: ProcessKind,
     /// Momentum index.
     pub alpha: f64,
+    /// Where the claim holds.
+    pub holds: Holds,
+    /// The functions of the panel that are judged.
+    pub functions: Vec<usize>,
+    /// Whether exact moments are judged, down to η = 2⁻³⁰, in place of samples.
+    pub exact: bool,
     /// The verdict that the author of the scenario expects.
     pub expected: Verdict,
 }
@@ -344,6 +398,10 @@ pub struct Scenario {
     pub title: String,
     /// The claim under test.
     pub claim: String,
+    /// The items of the paper that it tests, as in [`ITEMS`](crate::paper::ITEMS).
+    pub paper: Vec<String>,
+    /// Which runs it belongs to.
+    pub suite: Suite,
     /// What is tested and what would refute it.
     pub about: String,
     /// The profile it was read with.
@@ -383,6 +441,11 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// The verdicts that are expected, comparison by comparison.
+    pub fn expected(&self) -> impl Iterator<Item = Verdict> + Clone {
+        self.comparisons.iter().map(|c| c.expected)
+    }
+
     /// σ at scale η.
     pub fn sigma(&self, eta: f64) -> f64 {
         if self.noise_factor == 0.0 {

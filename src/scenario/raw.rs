@@ -3,8 +3,8 @@
 //! Alternatives are tables with one key that names the choice (`landscape.quadratic`, `noise.gaussian`, …), so that a wrong
 //! key inside them is reported with its line.
 
-use super::ProcessKind;
-use crate::report::result::{Regime, Verdict};
+use super::{ProcessKind, Suite};
+use crate::report::result::{Holds, Regime, Verdict};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,12 @@ pub struct RawScenario {
     pub title: String,
     /// The claim under test, e.g. `Theorem 4.5`.
     pub claim: String,
+    /// The items of the paper that it tests, e.g. `Lemma A.2`.
+    #[serde(default)]
+    pub paper: Vec<String>,
+    /// Which runs it belongs to.
+    #[serde(default)]
+    pub suite: Suite,
     /// What is tested and what would refute it.
     #[serde(default)]
     pub about: String,
@@ -36,13 +42,13 @@ pub struct RawScenario {
     pub schedule: RawSchedule,
     /// Paths are stopped where they leave this set.
     pub compact_set: Option<RawRegion>,
-    /// What is known in closed form.
-    #[serde(default)]
-    pub known: RawKnown,
     /// How the check is run.
     pub run: RawRun,
     /// What is compared, and the verdict that the author expects.
     pub compare: Vec<RawCompare>,
+    /// What is known in closed form.
+    #[serde(default)]
+    pub known: RawKnown,
     /// Changes to `run` for each profile.
     #[serde(default)]
     pub profile: RawProfiles,
@@ -371,6 +377,7 @@ pub enum RawMomentum {
     #[default]
     Zero,
     Gradient,
+    Stationary,
     Fixed(Vec<f64>),
     Gaussian(f64),
 }
@@ -466,6 +473,8 @@ pub struct RawKnown {
 pub struct RawLaw {
     /// One of the test functions of the run.
     pub function: String,
+    /// Fast regime: the process whose law it is, at every η; the limit if absent.
+    pub process: Option<ProcessKind>,
     /// E h at time `t`, at learning-rate scale `eta`.
     pub mean: Option<String>,
     /// The density of h at `z`.
@@ -569,6 +578,14 @@ pub struct RawCompare {
     pub right: ProcessKind,
     /// The momentum indices; those of `run` if absent.
     pub alphas: Option<Vec<f64>>,
+    /// Where the claim holds.
+    #[serde(default)]
+    pub holds: Holds,
+    /// The test functions that are judged; all if absent.
+    pub functions: Option<Vec<String>>,
+    /// Whether exact moments are judged in place of samples.
+    #[serde(default)]
+    pub exact: bool,
     /// The verdict that the author expects.
     pub expect: Verdict,
 }

@@ -3,8 +3,8 @@
 use super::exact::Exact;
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{Accumulator, CoMoments, Control, Interrupted, Moments};
-use crate::report::result::{Effort, Regime, ScenarioResult, Verdict};
+use crate::ensemble::{Accumulator, CoMoments, Control, Interrupted, Moments, TestFunction};
+use crate::report::result::{Effort, Holds, Regime, ScenarioResult, Verdict};
 use crate::theorems::slow_limit::{Claims, Findings};
 use crate::theorems::weak_approximation::{
     Claim, Demands, NORMAL_PATHS, Rung, effective_limits, judge,
@@ -155,6 +155,12 @@ impl Scenario {
         let Comparison {
             left, right, alpha, ..
         } = *comparison;
+        if comparison.holds != Holds::InTheLimit {
+            return Claim {
+                guaranteed_order: 0.0,
+                generators: vec![1.0],
+            };
+        }
         // SGD at the averaged rates of a schedule that moves knows β_k, and so α.
         if [left, right].iter().any(|p| self.depends_on_alpha(*p)) {
             Claim {
@@ -195,7 +201,7 @@ impl Scenario {
         }
         // A closed form is one side of several statistics, as in Regime II; all others are paired expectations.
         let paired: Vec<Option<Paired>> = (0..self.comparisons.len())
-            .map(|c| self.paired(c, systems, totals, stable))
+            .map(|c| self.paired(c, systems, totals, exact, stable))
             .collect();
         let parts: Vec<(&Claim, &[Rung])> = paired
             .iter()
@@ -205,7 +211,7 @@ impl Scenario {
         let share = parts.len().max(1) as f64;
         let tail = 0.5 * (1.0 - demands.level) * share;
         let demands = Demands {
-            limits: Some(effective_limits(&parts, names.len(), tail) / share),
+            limits: Some(effective_limits(&parts, tail) / share),
             ..demands
         };
         (0..self.comparisons.len())
@@ -215,33 +221,45 @@ impl Scenario {
                     claim,
                     rungs,
                     scales,
-                }) => Findings {
-                    judgement: judge(claim, rungs, scales, &names, demands),
-                    distances: vec![],
-                },
+                    functions,
+                }) => {
+                    let names: Vec<String> = functions.iter().map(|&h| names[h].clone()).collect();
+                    Findings {
+                        judgement: judge(claim, rungs, scales, &names, demands).of(functions),
+                        distances: vec![],
+                    }
+                }
                 None => {
+                    let comparison = &self.comparisons[index];
                     let views = self.views(index, members, systems, totals);
-                    let closed = self.closed_form(members, exact);
                     let demands = Demands {
                         limits: None,
                         ..demands
                     };
-                    self.judge_views(&self.comparisons[index], &views, &[], closed, demands)
+                    if comparison.holds != Holds::InTheLimit {
+                        return self.judge_everywhere(comparison, &views, members, exact, demands);
+                    }
+                    let closed = self.closed_form(members, exact);
+                    self.judge_views(comparison, &views, &[], closed, demands)
                 }
             })
             .collect()
     }
 
-    /// The paired errors of a comparison at all stable η; none against a closed form.
+    /// The paired errors of a comparison at all stable η, sampled or by exact moments; none against a closed form, and none where nothing
+    /// is extrapolated.
     fn paired(
         &self,
         index: usize,
         systems: &[System],
         totals: &[Accumulator],
+        exact: Option<&Exact>,
         stable: f64,
     ) -> Option<Paired> {
         let comparison = &self.comparisons[index];
-        if comparison.right == ProcessKind::ClosedForm {
+        let computed = exact.filter(|_| comparison.exact);
+        let closed = comparison.right == ProcessKind::ClosedForm;
+        if closed || comparison.holds != Holds::InTheLimit {
             return None;
         }
         let cells: Vec<_> = systems
@@ -250,15 +268,31 @@ impl Scenario {
             .filter(|(s, _)| s.eta <= stable)
             .filter_map(|(s, t)| Some((s, t, s.pairs[index]?)))
             .collect();
-        Some(Paired {
-            claim: self.claim(comparison),
-            rungs: cells
+        let rungs: Vec<Rung> = match computed {
+            Some(exact) => {
+                let side = |kind| self.member(kind, comparison.alpha);
+                self.exact_rungs(side(comparison.left), side(comparison.right), exact)
+            }
+            None => cells
                 .iter()
                 .map(|(s, t, pair)| rung(self, s, t, *pair))
                 .collect(),
-            scales: cells.last().map_or(vec![], |(s, t, pair)| {
-                natural_scales(s, t, s.plan.pairs[*pair])
-            }),
+        };
+        // Exact moments do not say everything: the expectation of a written function, say.
+        let known = |h: &usize| {
+            let mut errors = rungs.iter().flat_map(|r| &r.errors);
+            computed.is_none() || errors.all(|e| e[*h].is_finite())
+        };
+        let functions: Vec<usize> = comparison.functions.iter().copied().filter(known).collect();
+        let scales = cells.last().map_or(vec![], |(s, t, pair)| {
+            let all = natural_scales(s, t, s.plan.pairs[*pair]);
+            functions.iter().map(|&h| all[h]).collect()
+        });
+        Some(Paired {
+            claim: self.claim(comparison),
+            rungs: rungs.into_iter().map(|r| r.only(&functions)).collect(),
+            scales,
+            functions,
         })
     }
 }
@@ -268,6 +302,8 @@ struct Paired {
     claim: Claim,
     rungs: Vec<Rung>,
     scales: Vec<f64>,
+    /// The functions that are judged.
+    functions: Vec<usize>,
 }
 
 /// The paired errors of the panel at one η.
@@ -330,6 +366,7 @@ pub(super) fn natural_scales(
     total: &Accumulator,
     (left, right): (usize, usize),
 ) -> Vec<f64> {
+    let functions = &system.plan.functions;
     let scale = |process: usize, h: usize| {
         let panel = || {
             let saves = total.panel.iter().map(|p| &p[process]);
@@ -344,7 +381,16 @@ pub(super) fn natural_scales(
             .fold(0.0, f64::max);
         spread + shift
     };
-    (0..system.plan.functions.len())
+    let mut scales: Vec<f64> = (0..functions.len())
         .map(|h| scale(left, h).max(scale(right, h)).max(f64::MIN_POSITIVE))
-        .collect()
+        .collect();
+    // The terms of one balance are measured by the largest of them, or by the loss.
+    if functions.iter().any(|h| h.is_balance()) {
+        let member = |h: &TestFunction| h.is_balance() || *h == TestFunction::Loss;
+        let paired = functions.iter().zip(&scales).filter(|(h, _)| member(h));
+        let largest = paired.map(|(_, s)| *s).fold(0.0, f64::max);
+        let own = functions.iter().zip(&mut scales).filter(|(h, _)| member(h));
+        own.for_each(|(_, s)| *s = largest);
+    }
+    scales
 }

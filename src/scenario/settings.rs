@@ -8,6 +8,9 @@ use crate::expression::Scope;
 use crate::landscape::Landscape;
 use crate::report::result::Regime;
 
+/// Parameters up to which the terms of the descent lemma are summed up.
+const MOST_BALANCED: usize = 64;
+
 pub(super) fn run_settings(
     raw: RawRun,
     profile: Profile,
@@ -121,7 +124,7 @@ pub(super) fn run_settings(
         Some(names) if names.is_empty() => {
             return problem("run.functions", "is empty: name at least one test function");
         }
-        Some(names) => parse_functions("run.functions", names, landscape, scope)?,
+        Some(names) => parse_functions("run.functions", names, landscape, scope, regime)?,
     };
     let monitored = match &raw.monitored {
         None => [TestFunction::Coordinate(0), TestFunction::Loss]
@@ -129,7 +132,7 @@ pub(super) fn run_settings(
             .filter_map(|f| functions.iter().position(|g| *g == f))
             .collect(),
         Some(names) => {
-            let wanted = parse_functions("run.monitored", names, landscape, scope)?;
+            let wanted = parse_functions("run.monitored", names, landscape, scope, regime)?;
             let find = |(i, f): (usize, &TestFunction)| {
                 functions.iter().position(|g| g == f).map_or_else(
                     || {
@@ -222,13 +225,14 @@ fn parse_functions(
     names: &[String],
     landscape: &dyn Landscape,
     scope: &Scope,
+    regime: Regime,
 ) -> Result<Vec<TestFunction>, Problem> {
     let d = landscape.dimension();
     let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
         let key = format!("{key}[{}]", i + 1);
         let f = TestFunction::parse(name, scope).or_else(|mut e| {
             if e.message.starts_with("unknown name") {
-                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery";
+                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect";
             }
             bad_expression(&key, e)
         })?;
@@ -238,6 +242,16 @@ fn parse_functions(
                 format!(
                     "`{name}` asks for coordinate {}, but the landscape has {d}",
                     c + 1
+                ),
+            ),
+            _ if f.way().is_some() && regime == Regime::Slow => problem(
+                key,
+                format!("`{name}` is recorded step by step, in the fast regime only"),
+            ),
+            _ if f.is_balance() && d > MOST_BALANCED => problem(
+                key,
+                format!(
+                    "`{name}` takes a d × d Hessian in every step: at most {MOST_BALANCED} parameters are allowed, here are {d}"
                 ),
             ),
             _ if !f.available(landscape) => problem(

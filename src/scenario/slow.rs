@@ -7,7 +7,8 @@ use super::run::{natural_scales, rung};
 use super::system::{Member, SLICED, System};
 use super::{Comparison, ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, Dynamics, FUNCTIONALS, Law, MEAN_SQUARE, Moments};
-use crate::report::result::{DistanceKind, Regime};
+use crate::report::result::{DistanceKind, Holds, Regime};
+use crate::theorems::everywhere::{Kind, ROUNDING, judge_everywhere};
 use crate::theorems::slow_limit::{Claims, Findings, Ladder, judge_all};
 use crate::theorems::weak_approximation::{Demands, Rung};
 
@@ -196,6 +197,7 @@ impl Scenario {
             exact.series(0, process, self.run.functions[h]).is_some()
         };
         let judged: Vec<usize> = (0..scales.len())
+            .filter(|h| comparison.functions.contains(h))
             .filter(|&h| scales[h] > CONSTANT * (1.0 + size(h)) && known(h))
             .collect();
         let rungs: Vec<Rung> = views
@@ -204,20 +206,10 @@ impl Scenario {
                 Some(pair) => rung(self, v.system, v.total, pair),
                 None => self.closed_rung(v, closed),
             })
-            .map(|mut r| {
-                let numbers = r.errors.iter_mut().chain(&mut r.noise);
-                for row in numbers.chain(&mut r.unpaired) {
-                    *row = judged.iter().map(|&h| row[h]).collect();
-                }
-                for row in &mut r.influence {
-                    *row = judged.iter().map(|&h| row[h].clone()).collect();
-                }
-                r
-            })
             .zip(views)
             .map(|(r, v)| Rung {
                 lost: v.lost(),
-                ..r
+                ..r.only(&judged)
             })
             .collect();
         let names: Vec<String> = judged
@@ -250,11 +242,95 @@ impl Scenario {
         if comparison.right == ProcessKind::ClosedForm {
             ladders.extend(self.density_ladders(views));
         }
-        let mut outcome = judge_all(&claims, &rungs, &chosen, &names, ladders, demands);
-        for check in &mut outcome.judgement.functions {
-            check.function = judged[check.function];
+        let outcome = judge_all(&claims, &rungs, &chosen, &names, ladders, demands);
+        Findings {
+            judgement: outcome.judgement.of(&judged),
+            ..outcome
         }
-        outcome
+    }
+
+    /// Evidence on a claim that holds at every η: expectations of two processes or of one and its law, or whole paths. Errors are in units
+    /// of the natural scale at their η; at the start there are none.
+    pub(super) fn judge_everywhere(
+        &self,
+        comparison: &Comparison,
+        views: &[View],
+        members: &[Member],
+        exact: Option<&Exact>,
+        demands: Demands,
+    ) -> Findings {
+        let left = self.member(comparison.left, comparison.alpha);
+        let own = members.iter().position(|m| *m == left).zip(exact);
+        let known = |h: usize| match (comparison.right, own) {
+            (ProcessKind::ClosedForm, Some((process, exact))) => {
+                exact.series(0, process, self.run.functions[h]).is_some()
+            }
+            (ProcessKind::ClosedForm, None) => false,
+            _ => true,
+        };
+        let chosen = comparison.functions.iter().copied();
+        let judged: Vec<usize> = chosen.filter(|&h| known(h)).collect();
+        let (kind, demands) = match comparison.holds {
+            Holds::PathByPath => {
+                let rounding = Demands {
+                    tolerance: ROUNDING,
+                    negligible: ROUNDING,
+                    ..demands
+                };
+                (Kind::Paths, rounding)
+            }
+            _ => (Kind::Expectations, demands),
+        };
+        let rungs: Vec<Rung> = views
+            .iter()
+            .map(|v| {
+                let right = v.right.unwrap_or(v.left);
+                let scales = natural_scales(v.system, v.total, (v.left, right));
+                let mut r = match (v.pair, kind) {
+                    (None, _) => self.closed_rung(v, own),
+                    (Some(pair), Kind::Expectations) => rung(self, v.system, v.total, pair),
+                    (Some(pair), Kind::Paths) => {
+                        let r = rung(self, v.system, v.total, pair);
+                        let mean_square = |m: &Moments, h: usize| match m.n {
+                            0 => f64::NAN,
+                            n => m.mean[h].powi(2) + m.squares[h] / n as f64,
+                        };
+                        let rows = v.total.pairs.iter().map(|p| {
+                            let root = |h| mean_square(&p[pair], h).sqrt();
+                            (0..scales.len()).map(root).collect()
+                        });
+                        let noise = vec![vec![0.0; scales.len()]; r.noise.len()];
+                        Rung {
+                            errors: rows.collect(),
+                            noise,
+                            ..r
+                        }
+                    }
+                };
+                for row in r.errors.iter_mut().chain(&mut r.noise) {
+                    row.iter_mut().zip(&scales).for_each(|(e, s)| *e /= s);
+                }
+                let later: Vec<usize> = (0..r.times.len()).filter(|&j| r.times[j] > 0.0).collect();
+                let rows = |all: &[Vec<f64>]| later.iter().map(|&j| all[j].clone()).collect();
+                Rung {
+                    times: later.iter().map(|&j| r.times[j]).collect(),
+                    errors: rows(&r.errors),
+                    noise: rows(&r.noise),
+                    unpaired: vec![],
+                    influence: vec![],
+                    common: vec![],
+                    lost: v.lost(),
+                    ..r
+                }
+                .only(&judged)
+            })
+            .collect();
+        let name = |&h: &usize| self.run.functions[h].to_string();
+        let names: Vec<String> = judged.iter().map(name).collect();
+        Findings {
+            judgement: judge_everywhere(kind, &rungs, &names, demands).of(&judged),
+            distances: vec![],
+        }
     }
 
     /// Errors of means against the closed form.

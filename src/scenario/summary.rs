@@ -6,6 +6,7 @@ use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, CoMoments, Dynamics};
 use crate::report::result::*;
+use crate::theorems::everywhere::ROUNDING;
 use crate::theorems::slow_limit::Findings;
 
 /// Coverage of the pointwise intervals of means.
@@ -56,16 +57,17 @@ impl Scenario {
                     let claim = self.claim(c);
                     let place = |m| members.iter().position(|x| *x == m).unwrap_or(0);
                     let depends = self.depends_on_alpha(c.left) || self.depends_on_alpha(c.right);
-                    let suffix = if depends {
-                        format!(" α={}", c.alpha)
-                    } else {
-                        String::new()
-                    };
+                    let mut id = format!("{}~{}", c.left.key(), c.right.key());
+                    if depends {
+                        id += &format!(" α={}", c.alpha);
+                    }
+                    id += &self.scope_of(c);
                     Comparison {
-                        id: format!("{}~{}{suffix}", c.left.key(), c.right.key()),
+                        id,
                         left: place(left),
                         right: place(right),
                         alpha: c.alpha,
+                        holds: c.holds,
                         expected: c.expected,
                         verdict: j.verdict,
                         reason: j.reason,
@@ -77,8 +79,14 @@ impl Scenario {
                             .find(|g| *g > 0.0)
                             .unwrap_or(1.0),
                         level: j.limit.level,
-                        tolerance: self.run.tolerance,
-                        negligible: self.run.negligible,
+                        tolerance: match c.holds {
+                            Holds::PathByPath => ROUNDING,
+                            _ => self.run.tolerance,
+                        },
+                        negligible: match c.holds {
+                            Holds::PathByPath => ROUNDING,
+                            _ => self.run.negligible,
+                        },
                         paths_factor: j.paths_factor,
                         speed_up: j.speed_up,
                         limits: j.functions.len() * self.run.times,
@@ -90,6 +98,7 @@ impl Scenario {
                         closeness: self.closeness(&views),
                         exact: exact
                             .as_ref()
+                            .filter(|_| c.holds == Holds::InTheLimit)
                             .map_or(vec![], |e| self.exact_ladder(left, right, e)),
                     }
                 },
@@ -119,6 +128,7 @@ impl Scenario {
                 name: self.name.clone(),
                 title: self.title.clone(),
                 claim: self.claim.clone(),
+                paper: self.paper.clone(),
                 about: self.about.trim().to_string(),
                 profile: self.profile.name().to_string(),
                 seed: self.run.seed,
@@ -139,6 +149,27 @@ impl Scenario {
             machine: Machine::here(),
             kept_paths: None,
         }
+    }
+
+    /// What sets a comparison apart from others of the same pair: where it holds, and the functions if they are not all.
+    fn scope_of(&self, c: &super::Comparison) -> String {
+        let mut scope = match c.holds {
+            Holds::InTheLimit => "",
+            Holds::AtEveryEta => ", every η",
+            Holds::PathByPath => ", path by path",
+        }
+        .to_string();
+        if c.functions.len() < self.run.functions.len() {
+            let names = c
+                .functions
+                .iter()
+                .map(|&h| self.run.functions[h].to_string());
+            scope += &format!(", {}", names.collect::<Vec<_>>().join(", "));
+        }
+        if c.exact {
+            scope += ", exact moments";
+        }
+        scope
     }
 
     fn cell(

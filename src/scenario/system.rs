@@ -2,10 +2,10 @@
 
 use super::{ProcessKind, Scenario};
 use crate::clocks::{FastTime, Steps};
-use crate::ensemble::{Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime};
+use crate::ensemble::{Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, Watch};
 use crate::projection::{Settings, Tolerance};
 use crate::random::StreamKey;
-use crate::report::result::{Process, Regime};
+use crate::report::result::{Process, ProcessFamily, Regime};
 use crate::schedule::{RateKind, Schedule, ScheduleFamily, Shape};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -46,7 +46,9 @@ impl System {
         let wanted = self.runs.iter().zip(wanted).filter(|(_, w)| **w);
         for &process in wanted.flat_map(|(processes, _)| processes) {
             self.ensemble.active[process] = true;
-            if let Dynamics::Coupled { of, .. } = self.ensemble.processes[process] {
+            if let Dynamics::Coupled { of, .. } | Dynamics::CoupledSteps { of, .. } =
+                self.ensemble.processes[process]
+            {
                 self.ensemble.active[of] = true;
             }
         }
@@ -65,7 +67,7 @@ impl Scenario {
         };
         for c in &self.comparisons {
             for kind in [c.left, c.right] {
-                if kind == ProcessKind::Coupled {
+                if kind.family() == ProcessFamily::Coupled {
                     add(Member {
                         kind: ProcessKind::Sgdm,
                         alpha: c.alpha,
@@ -254,12 +256,25 @@ impl Scenario {
                         substeps: self.run.substeps,
                     }
                 }
-                ProcessKind::Coupled => {
+                ProcessKind::Coupled
+                | ProcessKind::CoupledSteps
+                | ProcessKind::CoupledStepsPlain => {
                     let partner = self.member(ProcessKind::Sgdm, member.alpha);
                     let of = members.iter().position(|m| *m == partner)?;
-                    Dynamics::Coupled {
-                        of: processes[of]?,
-                        weights: save.iter().map(|&k| schedule.coupling(k)).collect(),
+                    let of = processes[of]?;
+                    let steps = |kind| Dynamics::CoupledSteps {
+                        of,
+                        weight: schedule.coupling(Steps(0)),
+                        schedule: schedule.clone(),
+                        kind,
+                    };
+                    match member.kind {
+                        ProcessKind::CoupledSteps => steps(RateKind::SgdAveraged),
+                        ProcessKind::CoupledStepsPlain => steps(RateKind::SgdPlain),
+                        _ => Dynamics::Coupled {
+                            of,
+                            weights: save.iter().map(|&k| schedule.coupling(k)).collect(),
+                        },
                     }
                 }
                 kind => match kind.scheme() {
@@ -324,6 +339,7 @@ impl Scenario {
                 eta,
                 x0: self.x0.clone(),
                 m0: self.m0.clone(),
+                watch: Watch::of(self.run.functions.iter().filter_map(|h| h.way())),
                 active: vec![true; dynamics.len()],
                 processes: dynamics,
                 save,

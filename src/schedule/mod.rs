@@ -148,6 +148,14 @@ pub enum RateKind {
         /// ignored and x is that of SGDM with β_0 = 0.
         pytorch_first_step: bool,
     },
+    /// SGDM that starts at the first gradient: β_0 = 0, whatever the schedule says. What PyTorch's first step is by Lemma A.2.
+    SgdmFirstGradient,
+    /// SGD-Standard with μ_k = β_k and γ_k = η_k(1−β_k)/(1−τ), the conversion of a constant β, whatever the schedule: a negative
+    /// control.
+    StandardUnconverted {
+        /// τ.
+        dampening: Dampening,
+    },
 }
 
 /// η_k and 1 − β_k.
@@ -325,6 +333,7 @@ impl Schedule {
             RateKind::Standard {
                 pytorch_first_step, ..
             } => Steps(1 + u64::from(pytorch_first_step)),
+            RateKind::SgdmFirstGradient => Steps(1),
             _ => Steps(0),
         })
     }
@@ -389,11 +398,20 @@ impl RateStream<'_> {
                 }
                 RateKind::SgdAveraged if self.schedule.constant.is_some() => Coefficients::sgd(eta),
                 RateKind::SgdAveraged => Coefficients::sgd(sum.times(gain)),
-                RateKind::Sgdm => Coefficients {
+                RateKind::SgdmFirstGradient if k == 0 => Coefficients::sgd(eta),
+                RateKind::Sgdm | RateKind::SgdmFirstGradient => Coefficients {
                     decay: 1.0 - gain,
                     gain,
                     rate: eta,
                 },
+                RateKind::StandardUnconverted { dampening } => {
+                    let kept = 1.0 - dampening.value();
+                    Coefficients {
+                        decay: 1.0 - gain,
+                        gain: kept,
+                        rate: AveragedRate(eta).heavy_ball(gain).0 / kept,
+                    }
+                }
                 RateKind::Standard {
                     dampening,
                     pytorch_first_step,

@@ -102,6 +102,18 @@ pub struct Rung {
 }
 
 impl Rung {
+    /// The errors of these functions alone.
+    pub fn only(mut self, functions: &[usize]) -> Rung {
+        let numbers = self.errors.iter_mut().chain(&mut self.noise);
+        for row in numbers.chain(&mut self.unpaired) {
+            *row = functions.iter().map(|&h| row[h]).collect();
+        }
+        for row in &mut self.influence {
+            *row = functions.iter().map(|&h| row[h].clone()).collect();
+        }
+        self
+    }
+
     /// Of one error; empty where it is not known.
     fn influence(&self, time: usize, function: usize) -> &[f64] {
         let row = self.influence.get(time).and_then(|r| r.get(function));
@@ -132,7 +144,7 @@ pub struct Judgement {
 
 /// How many independent limits the limits of some comparisons amount to, all functions and common times together, where one of them
 /// exceeds its bound with probability `tail`: see [`effective_tests`]. Rungs at one η share their paths, others are independent.
-pub fn effective_limits(parts: &[(&Claim, &[Rung])], functions: usize, tail: f64) -> f64 {
+pub fn effective_limits(parts: &[(&Claim, &[Rung])], tail: f64) -> f64 {
     let mut ladder: Vec<f64> = parts.iter().flat_map(|p| p.1).map(|r| r.eta).collect();
     ladder.sort_by(f64::total_cmp);
     ladder.dedup();
@@ -142,6 +154,8 @@ pub fn effective_limits(parts: &[(&Claim, &[Rung])], functions: usize, tail: f64
         let etas: Vec<f64> = rungs.iter().map(|r| r.eta).collect();
         let series = PowerSeries::new(&claim.generators, &etas);
         let times = rungs.iter().map(|r| r.common.len()).min().unwrap_or(0);
+        let functions = rungs.first().and_then(|r| r.errors.first());
+        let functions = functions.map_or(0, Vec::len);
         for (h, c) in (0..functions).flat_map(|h| (0..times).map(move |c| (h, c))) {
             let (signed, noise) = at_common_time(rungs, h, c);
             let Some(fit) = series.extrapolate(&signed, &noise, magnitude(rungs, h)) else {
@@ -180,6 +194,16 @@ fn magnitude(rungs: &[Rung], h: usize) -> f64 {
     common.map(|e| e[h].abs()).fold(0.0, f64::max)
 }
 
+impl Judgement {
+    /// The judgement of some functions of a panel, with their places in it.
+    pub fn of(mut self, functions: &[usize]) -> Judgement {
+        for check in &mut self.functions {
+            check.function = functions[check.function];
+        }
+        self
+    }
+}
+
 /// Judges a ladder; rungs from the largest η to the smallest. `scales[h]` are the natural scales (> 0) of the functions and
 /// `names[h]` their names for the reason.
 pub fn judge(
@@ -196,7 +220,7 @@ pub fn judge(
     let tail = 0.5 * (1.0 - demands.level);
     let limits = demands
         .limits
-        .unwrap_or_else(|| effective_limits(&[(claim, rungs)], scales.len(), tail));
+        .unwrap_or_else(|| effective_limits(&[(claim, rungs)], tail));
     let z_limit = bonferroni_quantile(demands.level, 2.0 * limits);
     let points: usize = rungs.iter().map(|r| r.times.len()).sum();
     let z_curve = bonferroni_quantile(demands.level, 2.0 * (points * scales.len()) as f64);
@@ -472,7 +496,7 @@ fn still_bending(etas: &[f64], errors: &[f64], noise: &[f64]) -> bool {
 }
 
 /// max over times of |error| along the ladder with simultaneous intervals, and the local slopes.
-fn error_curve(
+pub(super) fn error_curve(
     claim: &Claim,
     rungs: &[Rung],
     h: usize,
@@ -686,7 +710,7 @@ mod tests {
             })
             .collect();
         let tail = 0.001;
-        let count = |parts: &[(&Claim, &[Rung])]| effective_limits(parts, 3, tail);
+        let count = |parts: &[(&Claim, &[Rung])]| effective_limits(parts, tail);
         assert_eq!(count(&[(&claim, &rungs)]), 24.0);
         let one = count(&[(&claim, &known)]);
         assert!((one - 3.0).abs() < 0.1, "{one}");

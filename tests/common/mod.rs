@@ -4,7 +4,7 @@
 
 use slowsde::clocks::{FastTime, Steps};
 use slowsde::ensemble::{
-    Accumulator, Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction,
+    Accumulator, Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction, Watch,
 };
 use slowsde::landscape::Landscape;
 use slowsde::oracle::{EntryLaw, Factor, FactorNoise, Noise, Oracle};
@@ -69,6 +69,7 @@ pub fn ensemble(
         save: save.iter().map(|&k| Steps(k)).collect(),
         region: None,
         slow: None,
+        watch: Watch::default(),
         key: StreamKey { seed: 11, cell: 0 },
     }
 }

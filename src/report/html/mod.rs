@@ -6,11 +6,13 @@
 mod beside;
 
 use super::advice::duration;
+use super::paper::{Entry, entries_of, first_figure};
 use super::plots::Figure;
 use super::plots::text::percent as coverage;
-use super::result::{Regime, ScenarioResult, Verdict};
+use super::result::{Holds, Regime, ScenarioResult, Verdict};
 use super::summary::{Row, ScenarioRow};
 use super::terminal;
+use crate::paper::{ITEMS, Item};
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +30,9 @@ pub struct Section {
     row: ScenarioRow,
     profile: String,
     html: String,
+    entry: Entry,
+    /// The target of the figure to look at first.
+    figure: Option<String>,
 }
 
 /// The faces of the figures: DejaVu Sans with the letters and signs that labels use.
@@ -66,6 +71,22 @@ struct Page<'a> {
     steps: String,
     interrupted: String,
     sections: Vec<Overview<'a>>,
+    items: Vec<Mapped<'a>>,
+    untested: usize,
+}
+
+/// An item of the paper and the sections that test it.
+struct Mapped<'a> {
+    item: &'static Item,
+    tested: Vec<Tested<'a>>,
+}
+
+/// A section that tests an item.
+struct Tested<'a> {
+    anchor: &'a str,
+    name: &'a str,
+    verdicts: String,
+    figure: Option<&'a str>,
 }
 
 struct Face {
@@ -168,11 +189,25 @@ pub fn section(result: &ScenarioResult, figures: &[Figure]) -> Result<Section, R
         settings: &info.settings,
     }
     .render()?;
+    let entry = Entry {
+        name: info.name.clone(),
+        paper: info.paper.clone(),
+        companion: false,
+        figure: first_figure(
+            info.regime,
+            result.functions.iter().map(String::as_str),
+            result.comparisons.iter().map(|c| c.alpha),
+        ),
+        verdicts: result.comparisons.iter().map(|c| c.verdict).collect(),
+    };
+    let first = figures.iter().find(|f| f.name.starts_with(entry.figure));
     Ok(Section {
         profile: info.profile.clone(),
+        figure: first.map(|f| figure_id(&anchor, f)),
         anchor,
         row,
         html,
+        entry,
     })
 }
 
@@ -204,6 +239,21 @@ pub fn page(sections: &[Section], interrupted: &[String]) -> Result<String, Repo
         rows: s.row.verdicts.iter().map(line).collect(),
         html: &s.html,
     });
+    let entries: Vec<Entry> = sections.iter().map(|s| s.entry.clone()).collect();
+    let tested = |item: &'static Item| {
+        let tested = entries_of(item, &entries).map(|(i, entry)| Tested {
+            anchor: &sections[i].anchor,
+            name: &sections[i].row.name,
+            verdicts: entry.counts(),
+            figure: sections[i].figure.as_deref(),
+        });
+        tested.collect::<Vec<_>>()
+    };
+    let items = ITEMS.iter().map(|item| Mapped {
+        item,
+        tested: tested(item),
+    });
+    let items: Vec<Mapped> = items.filter(|m| !m.tested.is_empty()).collect();
     let page = Page {
         fonts: FACES
             .iter()
@@ -224,6 +274,8 @@ pub fn page(sections: &[Section], interrupted: &[String]) -> Result<String, Repo
         steps: short(steps as f64),
         interrupted: interrupted.join(", "),
         sections: overview.collect(),
+        untested: ITEMS.len() - items.len(),
+        items,
     };
     Ok(page.render()?)
 }
@@ -286,19 +338,36 @@ fn line(row: &Row) -> Line {
 
 /// What would have refuted the claim.
 fn refutation(result: &ScenarioResult) -> String {
-    let Some(first) = result.comparisons.first() else {
-        return String::new();
-    };
-    format!(
-        "A limit as η → 0 whose simultaneous {}\u{a0}% interval keeps away from 0, by more than {}\u{a0}% of its function’s natural scale, and \
-         still does without the largest and without the two largest η.",
-        coverage(first.level),
-        terminal::percent(first.negligible)
-    )
+    let mut sentences = vec![];
+    let of = |holds: Holds| result.comparisons.iter().find(|c| c.holds == holds);
+    if let Some(first) = of(Holds::InTheLimit) {
+        sentences.push(format!(
+            "A limit as η → 0 whose simultaneous {}\u{a0}% interval keeps away from 0, by more than {}\u{a0}% of its function’s natural \
+             scale, and still does without the largest and without the two largest η.",
+            coverage(first.level),
+            terminal::percent(first.negligible)
+        ));
+    }
+    if let Some(first) = of(Holds::AtEveryEta) {
+        sentences.push(format!(
+            "Where a claim holds at every η: a difference at any η and any time whose simultaneous {}\u{a0}% interval keeps away from 0, by \
+             more than {}\u{a0}% of its function’s natural scale there.",
+            coverage(first.level),
+            terminal::percent(first.negligible)
+        ));
+    }
+    if let Some(first) = of(Holds::PathByPath) {
+        sentences.push(format!(
+            "Where it holds path by path: a root mean square difference at any η and any time above {:.0e} of the scale, which is more \
+             than rounding.",
+            first.negligible
+        ));
+    }
+    sentences.join(" ")
 }
 
 /// How to read the figures whose names begin so.
-const READINGS: [(&str, &str); 13] = [
+const READINGS: [(&str, &str); 14] = [
     (
         "error_ladder",
         "Follow a curve to the left, to smaller η: under the claim it goes down, and stays below a line of the guaranteed slope \
@@ -332,6 +401,11 @@ const READINGS: [(&str, &str); 13] = [
         "map",
         "Under the claim every row grows paler to the left, where η is smaller, until it is hatched, which means that only noise is \
          left; a row that stayed dark would speak against the claim. Upper rows have more momentum.",
+    ),
+    (
+        "means",
+        "Markers on the black lines agree with the closed forms. A level line keeps its size as η → 0, a slope is a power of η: what \
+         falls to the left vanishes.",
     ),
     (
         "distribution",
@@ -371,7 +445,7 @@ fn family(figure: &Figure) -> (&'static str, &'static str) {
 
 fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
     type Kind = (&'static str, &'static str, &'static [&'static str]);
-    const KINDS: [Kind; 4] = [
+    const KINDS: [Kind; 5] = [
         (
             "Errors and their limits",
             "Every error is in units of its function’s natural scale. Hollow markers and arrows are upper bounds: the interval reaches 0.",
@@ -384,6 +458,11 @@ fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
                 "order",
                 "map",
             ],
+        ),
+        (
+            "What paths do on their way",
+            "Means at the end of the run; on these axes a power of η is a straight line. Black: closed forms.",
+            &["means"],
         ),
         (
             "Laws at chosen times",
@@ -416,6 +495,11 @@ fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
         .collect()
 }
 
+/// The name of a figure as the target of a link.
+fn figure_id(anchor: &str, figure: &Figure) -> String {
+    format!("{anchor}--{}", figure.name)
+}
+
 /// A drawing for the middle of a page, without a size and a namespace of its own, named by the caption `id`; and its width in points.
 fn inline(drawing: &str, id: &str) -> (String, f64) {
     let (root, rest) = drawing.split_once(">\n").unwrap_or(("", drawing));
@@ -440,7 +524,7 @@ fn inline(drawing: &str, id: &str) -> (String, f64) {
 
 /// A figure for the page: as slides, where it has some.
 fn shown(anchor: &str, figure: &Figure) -> Shown {
-    let id = format!("{anchor}--{}", figure.name);
+    let id = figure_id(anchor, figure);
     let slides = figure.slides.as_ref();
     let whole = slides.map_or(&figure.svg, |s| &s.legend);
     let (svg, points) = inline(whole, &id);

@@ -245,6 +245,7 @@ fn comparison(
         left,
         right,
         alpha,
+        holds: crate::report::result::Holds::InTheLimit,
         expected: Verdict::Consistent,
         verdict: if alpha < 1.0 {
             Verdict::Consistent
@@ -378,6 +379,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
             name: "ou".to_owned(),
             title: "Quadratic loss, Gaussian noise".to_owned(),
             claim: "Theorem 4.5".to_owned(),
+            paper: vec!["Theorem 4.5".to_owned()],
             about: String::new(),
             profile: "quick".to_owned(),
             seed: 7,

@@ -20,6 +20,7 @@ mod kernel;
 pub mod layout;
 pub mod limit;
 pub mod map;
+pub mod means;
 pub mod order;
 pub mod paths;
 pub mod qq;
@@ -166,13 +167,14 @@ impl Default for Drawing {
 pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
     type Family = fn(&ScenarioResult) -> Vec<Sheet<'_>>;
     // With whether every panel is a time.
-    let families: [(Family, bool); 12] = [
+    let families: [(Family, bool); 13] = [
         (error_ladder::sheets, false),
         (limit::sheets, false),
         (distances::sheets, false),
         (exact_ladder::sheets, false),
         (order::sheets, false),
         (map::sheets, false),
+        (means::sheets, false),
         (distribution::sheets, true),
         (qq::sheets, false),
         (quantiles::sheets, false),

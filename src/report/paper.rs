@@ -1,0 +1,123 @@
+//! The paper item by item: which scenarios test it, with which verdicts, in which figure, and where the code is.
+//!
+//! The same rows make `docs/paper.md` (`slowsde list --paper`), with the verdicts that the scenarios expect, and the map in the report,
+//! with those that were reached.
+
+use super::result::{Regime, Verdict};
+use super::terminal;
+use crate::ensemble::TestFunction;
+use crate::paper::{ITEMS, Item};
+use std::fmt::Write;
+
+/// What a scenario says about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// The items of the paper that it tests.
+    pub paper: Vec<String>,
+    /// Whether only `run --all` runs it.
+    pub companion: bool,
+    /// The figure to look at first, without extension and number.
+    pub figure: &'static str,
+    /// The verdicts, expected or reached.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Entry {
+    /// `3 consistent, 1 refuted`.
+    pub fn counts(&self) -> String {
+        counted(self.verdicts.iter().copied())
+    }
+}
+
+/// Momentum indices from which on the order against α is the figure to look at first.
+const MANY_ALPHAS: usize = 5;
+
+/// The figure of a scenario to look at first: distances in Regime II; what paths do on their way, or the order against α, where that is the
+/// point; errors along the ladder otherwise.
+pub fn first_figure<'a>(
+    regime: Regime,
+    functions: impl Iterator<Item = &'a str>,
+    alphas: impl Iterator<Item = f64>,
+) -> &'static str {
+    let way = |name: &str| {
+        let h: Result<TestFunction, _> = name.parse();
+        h.is_ok_and(|h| h.way().is_some())
+    };
+    let mut different: Vec<f64> = vec![];
+    for alpha in alphas {
+        if !different.contains(&alpha) {
+            different.push(alpha);
+        }
+    }
+    let mut functions = functions;
+    match regime {
+        Regime::Slow => "distances",
+        Regime::Fast if functions.any(way) => "means",
+        Regime::Fast if different.len() >= MANY_ALPHAS => "order",
+        Regime::Fast => "error_ladder",
+    }
+}
+
+/// `3 consistent, 1 refuted`.
+pub fn counted(verdicts: impl Iterator<Item = Verdict> + Clone) -> String {
+    let kinds = [Verdict::Consistent, Verdict::Refuted, Verdict::Inconclusive];
+    let counts = kinds.into_iter().filter_map(|verdict| {
+        let n = verdicts.clone().filter(|v| *v == verdict).count();
+        (n > 0).then(|| format!("{n} {}", terminal::name(verdict)))
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+/// The entries that test an item, in their order.
+pub fn entries_of<'a>(
+    item: &'a Item,
+    entries: &'a [Entry],
+) -> impl Iterator<Item = (usize, &'a Entry)> {
+    let tests = |e: &Entry| e.paper.iter().any(|p| p == item.name);
+    entries.iter().enumerate().filter(move |(_, e)| tests(e))
+}
+
+const HEAD: &str = "\
+# The paper, item by item
+
+What *The Marginal Value of Momentum for Small Learning Rate SGD* (arXiv 2307.15196) says, which scenarios test it, the figure of each to
+look at first (below `output/<scenario>/figures/`, as SVG, PNG and PDF; numbered where there are several), the verdicts that are expected, and where the code is. `slowsde run
+<scenario>` runs one of them, `slowsde run` those without a star, `slowsde run --all` all of them.
+
+This page is made from the headers of the scenarios: `slowsde list --paper > docs/paper.md`. `cargo test` compares the two. Items without
+scenario and test are steps of proofs, or not computed yet.
+
+| item | what it says | scenario → figure: verdicts | tests | code |
+|---|---|---|---|---|
+";
+
+/// The page `docs/paper.md`.
+pub fn markdown(entries: &[Entry]) -> String {
+    let link = |file: &&str| format!("[{}](../{file})", file.trim_start_matches("src/"));
+    let links = |files: &[&str]| files.iter().map(link).collect::<Vec<_>>().join(", ");
+    let mut page = HEAD.to_string();
+    for item in ITEMS {
+        let scenarios = entries_of(item, entries).map(|(_, e)| {
+            let star = if e.companion { "*" } else { "" };
+            let Entry { name, .. } = e;
+            format!(
+                "[{name}](../scenarios/{name}.toml){star} → `{}`: {}",
+                e.figure,
+                e.counts()
+            )
+        });
+        let scenarios = scenarios.collect::<Vec<_>>().join("<br>");
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            page,
+            "| {} | {} | {scenarios} | {} | {} |",
+            item.name,
+            item.statement.replace('|', "\\|"),
+            links(item.tests),
+            links(item.code)
+        );
+    }
+    page
+}
