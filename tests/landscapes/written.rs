@@ -973,7 +973,7 @@ proptest! {
 /// A scenario with this landscape and noise, and these test functions.
 fn text(landscape: &str, noise: &str, x0: &str, functions: &str) -> String {
     format!(
-        "title = \"T\"\nclaim = \"Theorem 4.5\"\n{landscape}\n{noise}\n[start]\nx0 = {{ at = {x0} }}\n[run]\nhorizon = 1.0\nalphas = [0.0]\neta_max = 0.0625\netas = 3\npaths = 256\nmax_paths = 256\nfunctions = {functions}\n[[compare]]\nleft = \"sgdm\"\nright = \"sgd\"\nexpect = \"consistent\"\n"
+        "title = \"T\"\nclaim = \"Theorem 4.5\"\n{landscape}\n{noise}\n[start]\nx0 = {{ at = {x0} }}\n[run]\nhorizon = 1.0\nalphas = [0.0]\neta_max = 0.0625\netas = 3\npaths = 256\nmax_paths = 256\nfunctions = {functions}\nmonitored = [\"loss\"]\n[[compare]]\nleft = \"sgdm\"\nright = \"sgd\"\nexpect = \"consistent\"\n"
     )
 }
 
@@ -1317,7 +1317,7 @@ fn scenario_mistakes_are_named() {
             GAUSSIAN.into(),
             "[1.0, 1.0]",
             "[\"x[1]\", \"sin(x) + yy\"]",
-            "t.toml:17:32: `run.functions[2]`: unknown name `yy`; did you mean `y`? Names here: x, y, e, pi; by name: norm2, loss, trace_hessian, recovery\n   |\n17 | functions = [\"x[1]\", \"sin(x) + yy\"]\n   |                                ^^",
+            "t.toml:17:32: `run.functions[2]`: unknown name `yy`; did you mean `y`? Names here: x, y, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery\n   |\n17 | functions = [\"x[1]\", \"sin(x) + yy\"]\n   |                                ^^",
         ),
         (
             "[landscape.hyperbola]".into(),
