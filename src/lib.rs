@@ -18,6 +18,8 @@
 //! | Sec. 4.1, warm-up; Lemma 3.4 and Sec. A.2, descent lemma | [`ensemble::Way`], [`theorems::everywhere`] |
 //! | every item, with its scenarios | [`paper`], `docs/paper.md` |
 //! | Eq. (51), limiting SDE | [`ensemble::Dynamics::LimitingSde`] |
+//! | Eqs. (52)–(53), α = 1; the undamped limit at α > 1 | [`ensemble::Dynamics::InertialSde`], [`schedule::RateKind::SgdmInertialClock`] |
+//! | Def. 6.1, SVAG | [`oracle::Svag`] |
 //! | Lemma A.2, conversion between conventions | [`schedule::averaged_steps`], [`schedule::RateKind::Standard`] |
 //! | Sec. 5, gradient-flow projection Φ, ∂Φ, ∂²Φ\[Σ\], coefficients of Eq. (4) | [`projection`] |
 //! | laws of Eq. (4) in closed form | [`slow_law`] |

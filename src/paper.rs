@@ -146,8 +146,8 @@ pub const ITEMS: &[Item] = &[
     item(
         "Def. 6.1",
         "SVAG: two draws combined raise the noise scale to √ℓ σ and shrink the curvature-induced term by ℓ",
-        &[],
-        &[],
+        &["src/oracle/svag.rs"],
+        &["src/oracle/svag.rs", ENGINE],
     ),
     item(
         "Def. A.1",
@@ -262,8 +262,8 @@ pub const ITEMS: &[Item] = &[
     item(
         "Eqs. (52)–(53)",
         "α = 1: dX = −λ_t M dt, dM = −γ_t (M − ∇L(X)) dt + γ_t Σ^{1/2}(X) dW",
-        &[],
-        &[],
+        &[BLOCK, "src/exact_moments/inertial.rs"],
+        &[ENGINE, "src/exact_moments/tests.rs"],
     ),
     item(
         "Sec. B.2",

@@ -218,6 +218,25 @@ fn comparisons_that_make_no_sense() {
         .replace("right = \"sgd\"", "right = \"sde\"");
     desk.file("cycle.toml", &text);
     assert_snapshot!(desk.refusal(&["run", "cycle.toml"]), @"error: cycle.toml:28:1: `compare[1].right`: the SDE (51) needs a schedule that is a function of time, but schedule.momentum changes from step to step: leave out the comparison with `sde`, or use another shape");
+    desk.file(
+        "tiny1.toml",
+        &TINY.replace("alphas = [0.0]", "alphas = [1.0]"),
+    );
+    desk.command(&["check", "tiny1.toml"]).assert().success();
+    let inertial = "left = \"sgdm_inertial\"";
+    assert_snapshot!(desk.mistake("left = \"sgdm\"", inertial), @"error: bad.toml:26:1: `compare[1].alphas`: must be at least 1 for `sgdm_inertial`: below, SGDM moves in O(1/η) steps (`sgdm`)");
+    let text = TINY
+        .replace("right = \"sgd\"", "right = \"undamped_sde\"")
+        .replace("at = [1.0]", "at = [1.0]\n[start.m0]\ngaussian = 0.5");
+    desk.file("started.toml", &text);
+    assert_snapshot!(desk.refusal(&["run", "started.toml"]), @"error: started.toml:30:1: `compare[1].right`: is `undamped_sde`, whose momentum is measured in another unit than m: start.m0 must be zero");
+    let svag = |more: &str| {
+        desk.mistake(
+            "[start.x0]",
+            &format!("[noise_scale]\nsvag = true\n{more}[start.x0]"),
+        )
+    };
+    assert_snapshot!(svag("power = -0.5\n"), @"error: bad.toml:12:1: `noise_scale.power`: is -0.5, but must be 0 with SVAG, which makes the noise √ℓ times as large itself");
 }
 
 /// Regime II: what does not exist in a regime, on a landscape or with a noise is refused where it is written.
@@ -270,6 +289,11 @@ fn mistakes_in_the_slow_regime() {
     desk.file("slow.toml", SLOW);
     desk.command(&["check", "slow.toml"]).assert().success();
     let slow = |old: &str, new: &str| desk.mistake_in(SLOW, old, new);
+    let svag = slow("[start]", "[noise_scale]\nsvag = true\n[start]");
+    assert!(svag.contains("SVAG belongs to the fast regime"), "{svag}");
+    assert!(
+        slow("\"slow_sde\"", "\"underdamped_sde\"").contains("does not run in the slow regime")
+    );
     let right = |name: &str| slow("\"slow_sde\"", &format!("\"{name}\""));
     assert_snapshot!(slow("\"slow\"", "\"medium\""), @r#"
     error: bad.toml:3:10: unknown value `medium`; allowed: `fast` or `slow`

@@ -304,7 +304,9 @@ impl Observer for Collector<'_> {
             law.project(self.plan, save, process, view, &mut self.coarse);
             if matches!(
                 dynamics,
-                Dynamics::LimitingSde { .. } | Dynamics::SlowSde { .. }
+                Dynamics::LimitingSde { .. }
+                    | Dynamics::InertialSde { .. }
+                    | Dynamics::SlowSde { .. }
             ) {
                 // Talay–Tubaro: E h(step h) = E h(X) + ch + O(h²), so 2h(fine) − h(coarse) has bias O(h²).
                 let columns = values.iter_mut().zip(&mut self.errors);

@@ -104,6 +104,8 @@ struct Track {
     x: Vec<Lanes>,
     m: Vec<Lanes>,
     coarse: Vec<Lanes>,
+    /// The momentum at the coarser step of an SDE that has one.
+    coarse_m: Vec<Lanes>,
     /// Φ(x) at the last save step, for optimizers in Regime II.
     landed: Vec<Lanes>,
     coefficients: Vec<Coefficients>,
@@ -146,12 +148,19 @@ impl Block {
                 x: vec![Lanes::ZERO; n],
                 m: match p {
                     Dynamics::Discrete { kind, .. } if has_memory(*kind) => vec![Lanes::ZERO; n],
+                    Dynamics::InertialSde { .. } => vec![Lanes::ZERO; n],
                     _ => vec![],
                 },
                 coarse: match p {
-                    Dynamics::LimitingSde { .. } | Dynamics::SlowSde { .. } => {
+                    Dynamics::LimitingSde { .. }
+                    | Dynamics::InertialSde { .. }
+                    | Dynamics::SlowSde { .. } => {
                         vec![Lanes::ZERO; n]
                     }
+                    _ => vec![],
+                },
+                coarse_m: match p {
+                    Dynamics::InertialSde { .. } => vec![Lanes::ZERO; n],
                     _ => vec![],
                 },
                 landed: match p {
@@ -178,7 +187,9 @@ impl Block {
             .processes
             .iter()
             .map(|p| match p {
-                Dynamics::LimitingSde { substeps, .. } => 2 * substeps,
+                Dynamics::LimitingSde { substeps, .. } | Dynamics::InertialSde { substeps, .. } => {
+                    2 * substeps
+                }
                 Dynamics::SlowSde { .. } => ensemble.slow.as_ref().map_or(0, |s| s.grid.substeps),
                 _ => 0,
             })
@@ -316,9 +327,18 @@ impl Block {
                     }
                 }
             }
-            let Track { x, coarse, .. } = track;
+            let Track {
+                x,
+                m,
+                coarse,
+                coarse_m,
+                ..
+            } = track;
             if !coarse.is_empty() {
                 coarse.copy_from_slice(x);
+            }
+            if !coarse_m.is_empty() {
+                coarse_m.copy_from_slice(m);
             }
         }
         if ensemble.m0 == InitialMomentum::Stationary {
@@ -455,7 +475,25 @@ impl Block {
                 | Dynamics::Prescribed { .. } => {}
                 Dynamics::LimitingSde { lambda, substeps } => {
                     let k = (segment + offset as u64) as f64;
-                    self.sde_step(ensemble, index, k, &**lambda, 2 * substeps);
+                    let step = |t, h| Coefficients::sgd(h * lambda(t));
+                    self.sde_step(ensemble, index, k, &step, 2 * substeps);
+                }
+                Dynamics::InertialSde {
+                    lambda,
+                    gamma,
+                    damping,
+                    substeps,
+                } => {
+                    let k = (segment + offset as u64) as f64;
+                    let step = |t, h| {
+                        let gain = h * gamma(t);
+                        Coefficients {
+                            decay: 1.0 - damping.factor() * gain,
+                            gain,
+                            rate: h * lambda(t),
+                        }
+                    };
+                    self.sde_step(ensemble, index, k, &step, 2 * substeps);
                 }
             }
         }
@@ -491,7 +529,7 @@ impl Block {
     }
 
     /// Euler–Maruyama over one optimizer step: `fine` steps of η/fine, and half as many of twice the length, on one
-    /// Brownian path.
+    /// Brownian path; `coefficients` are those of a step at time t of length h.
     ///
     /// With Gaussian innovations the increment over the whole step is −√η ξ_k (theory: the minus of the gradient step), and
     /// the sub-increments are its Brownian bridge; the difference w = −ΔW·fine/√η of such a bridge is ξ + √fine (z̄ − z).
@@ -501,7 +539,7 @@ impl Block {
         ensemble: &Ensemble,
         index: usize,
         k: f64,
-        lambda: &(dyn Fn(f64) -> f64 + Send + Sync),
+        coefficients: &dyn Fn(f64, f64) -> Coefficients,
         fine: usize,
     ) {
         let noise = &*ensemble.oracle.noise;
@@ -513,7 +551,13 @@ impl Block {
         }
         let h = ensemble.eta / fine as f64;
         let row = r * groups;
-        let Track { x, coarse, .. } = &mut self.tracks[index];
+        let Track {
+            x,
+            m,
+            coarse,
+            coarse_m,
+            ..
+        } = &mut self.tracks[index];
         for s in (0..fine).step_by(2) {
             for sub in [s, s + 1] {
                 let t = (k + sub as f64 / fine as f64) * ensemble.eta;
@@ -523,8 +567,8 @@ impl Block {
                 } else {
                     self.sde_noise.fill(Lanes::ZERO);
                 }
-                let step = Coefficients::sgd(h * lambda(t));
-                landscape.descend(step, &self.sde_noise, x, &mut [], &mut self.scratch);
+                let step = coefficients(t, h);
+                landscape.descend(step, &self.sde_noise, x, m, &mut self.scratch);
             }
             if diffusive {
                 let (a, b) = self.increments[s * row..(s + 2) * row].split_at(row);
@@ -540,8 +584,8 @@ impl Block {
                 );
             }
             let t = (k + s as f64 / fine as f64) * ensemble.eta;
-            let step = Coefficients::sgd(2.0 * h * lambda(t));
-            landscape.descend(step, &self.sde_noise, coarse, &mut [], &mut self.scratch);
+            let step = coefficients(t, 2.0 * h);
+            landscape.descend(step, &self.sde_noise, coarse, coarse_m, &mut self.scratch);
         }
     }
 

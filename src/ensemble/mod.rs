@@ -68,6 +68,19 @@ pub enum Dynamics {
         /// r: coarse steps per optimizer step.
         substeps: usize,
     },
+    /// dX = −λ_t M dt, dM = γ_t (∇L(X) − κM) dt + γ_t √η σ Σ^{1/2} dW from x_0 and m_0, at the same steps on the same path, by the
+    /// symplectic Euler scheme M ← M + hγ(∇L + noise − κM), X ← X − hλM. For σ = η^{-1/2} and κ = 1 this is the limit of SGDM at α = 1,
+    /// Eqs. (52)–(53).
+    InertialSde {
+        /// λ as a function of fast time.
+        lambda: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
+        /// γ as a function of fast time.
+        gamma: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
+        /// κ.
+        damping: Damping,
+        /// r: coarse steps per optimizer step.
+        substeps: usize,
+    },
     /// The slow SDE (4), or a planted mistake, on the grid of the ensemble's [`SlowRegime`].
     SlowSde {
         /// λ as a function of slow time.
@@ -80,6 +93,25 @@ pub enum Dynamics {
         /// The points at the save steps.
         states: Arc<Vec<Vec<f64>>>,
     },
+}
+
+/// Whether a momentum that stays is damped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damping {
+    /// κ = 1: α = 1.
+    Full,
+    /// κ = 0: α > 1.
+    None,
+}
+
+impl Damping {
+    /// κ.
+    pub fn factor(self) -> f64 {
+        match self {
+            Damping::Full => 1.0,
+            Damping::None => 0.0,
+        }
+    }
 }
 
 /// The law of m_0 (Assumption 4.2 asks for bounded moments).
@@ -143,6 +175,7 @@ impl Ensemble {
                 Dynamics::Discrete { kind, .. } => d * (1 + usize::from(has_memory(*kind))),
                 Dynamics::Coupled { .. } | Dynamics::CoupledSteps { .. } => d,
                 Dynamics::LimitingSde { .. } => 2 * d,
+                Dynamics::InertialSde { .. } => 4 * d,
                 Dynamics::SlowSde { .. } | Dynamics::Prescribed { .. } => 0,
             })
             .sum();
@@ -158,18 +191,19 @@ impl Ensemble {
     /// Path-steps of one path over the whole horizon; a sub-step of an SDE counts one.
     pub fn work_per_path(&self) -> u64 {
         let steps = self.save.last().map_or(0, |s| s.0);
-        let per_step: u64 = self
-            .processes
-            .iter()
-            .zip(&self.active)
-            .map(|(p, &active)| match p {
-                _ if !active => 0,
-                Dynamics::Discrete { .. } | Dynamics::CoupledSteps { .. } => 1,
-                Dynamics::Coupled { .. } => 0,
-                Dynamics::LimitingSde { substeps, .. } => 3 * *substeps as u64,
-                Dynamics::SlowSde { .. } | Dynamics::Prescribed { .. } => 0,
-            })
-            .sum();
+        let per_step: u64 =
+            self.processes
+                .iter()
+                .zip(&self.active)
+                .map(|(p, &active)| match p {
+                    _ if !active => 0,
+                    Dynamics::Discrete { .. } | Dynamics::CoupledSteps { .. } => 1,
+                    Dynamics::Coupled { .. } => 0,
+                    Dynamics::LimitingSde { substeps, .. }
+                    | Dynamics::InertialSde { substeps, .. } => 3 * *substeps as u64,
+                    Dynamics::SlowSde { .. } | Dynamics::Prescribed { .. } => 0,
+                })
+                .sum();
         let slow_steps = self.slow.as_ref().map_or(0, |slow| {
             let running = self
                 .processes

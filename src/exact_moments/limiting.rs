@@ -154,7 +154,7 @@ impl Rate<'_> {
 }
 
 /// Nodes and weights on [−1, 1]: Newton's method on the Legendre polynomial, from Tricomi's estimate of its roots.
-fn gauss_legendre() -> [(f64, f64); NODES] {
+pub(super) fn gauss_legendre() -> [(f64, f64); NODES] {
     let n = NODES as f64;
     std::array::from_fn(|i| {
         let mut x = (std::f64::consts::PI * (i as f64 + 0.75) / (n + 0.5)).cos();

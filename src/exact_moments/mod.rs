@@ -1,8 +1,10 @@
-//! Exact first and second moments of SGD, SGDM and the limiting SDE (51) on a quadratic loss with constant noise covariance.
+//! Exact first and second moments of SGD, SGDM, the limiting SDE (51), and the limits in which momentum stays, (52)–(53) and
+//! without damping, on a quadratic loss with constant noise covariance.
 //!
 //! They hold for any mean-zero noise, and are the noise-free reference for every Monte Carlo estimate.
 
 mod double_double;
+mod inertial;
 mod limiting;
 mod modes;
 

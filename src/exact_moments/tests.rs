@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::clocks::FastTime;
-use crate::schedule::{Dampening, Horizon, ScheduleFamily, Shape};
+use crate::ensemble::Damping;
+use crate::schedule::{Dampening, Horizon, ScheduleFamily, Shape, inertial_index};
 
 type Functional = fn(&MomentState) -> f64;
 
@@ -511,4 +512,148 @@ fn time_of_twenty_dimensions() {
     q.limiting_moments(&initial, &cosine, FastTime(5.0), 1e-3, &times)
         .unwrap();
     println!("limit: {:?}", start.elapsed());
+}
+
+/// SGDM at α = 1 and η = 2⁻²⁶, by the discrete recursion in thirty digits, is the solution of (52)–(53) up to O(η): all means and
+/// covariances of a tangled problem with a random m_0.
+#[test]
+fn underdamped_limit_is_that_of_sgdm_at_one() {
+    let (form, noise, initial) = tangled(3);
+    let (eta, lambda, gamma) = (2f64.powi(-26), 0.7, 1.4);
+    let q = NoisyQuadratic::new(&form, &noise, eta.powf(-0.5)).unwrap();
+    let s = constant(lambda, gamma, 1.0, eta, 2.0);
+    let times = [0.0, 0.25, 0.5, 2.0].map(FastTime);
+    let steps = times.map(|t| t.steps(eta));
+    let limit = q
+        .inertial_moments(&initial, (lambda, gamma), Damping::Full, eta, &times)
+        .unwrap();
+    let sgdm = q.moments(&initial, &s, RateKind::Sgdm, &steps).unwrap();
+    for (limit, sgdm) in limit.iter().zip(&sgdm) {
+        agree(limit, sgdm, 20.0 * eta);
+    }
+    // On the inertial clock α = 1 is the same process.
+    let clock = q
+        .moments(&initial, &s, RateKind::SgdmInertialClock, &steps)
+        .unwrap();
+    assert_eq!(clock, sgdm);
+}
+
+/// The stationary law of (52)–(53) is Gibbs': the variance λs²/(2a) of (51), whatever γ is.
+#[test]
+fn underdamped_limit_forgets_its_start() {
+    let (lambda, s, a) = (0.7, 1.3, 2.0);
+    for gamma in [0.5, 4.0] {
+        let q = NoisyQuadratic::new(&parabola(a), &one(s * s), 8.0).unwrap();
+        let rates = (lambda, gamma);
+        let end = q.inertial_moments(
+            &at(3.0),
+            rates,
+            Damping::Full,
+            1.0 / 64.0,
+            &[FastTime(200.0)],
+        );
+        let end = &end.unwrap()[0];
+        assert!(end.mean[0].abs() < 1e-12);
+        let variance = lambda * s * s / (2.0 * a);
+        let error = end.covariance[(0, 0)] / variance - 1.0;
+        assert!(error.abs() < 1e-11, "{error}");
+    }
+}
+
+/// Without damping: x_0 cos ωt and variance (λγs)²(t/2 − sin 2ωt/(4ω))/ω² with ω² = λγa; on a flat loss (λγs)² t³/3.
+#[test]
+fn undamped_limit_in_closed_form() {
+    let (lambda, gamma, s, t) = (0.7, 1.4, 1.3, 3.0);
+    let force = lambda * gamma * s;
+    for a in [0.0, 0.5, 3.0] {
+        let q = NoisyQuadratic::new(&parabola(a), &one(s * s), 4.0).unwrap();
+        let end = q
+            .inertial_moments(
+                &at(1.5),
+                (lambda, gamma),
+                Damping::None,
+                1.0 / 16.0,
+                &[FastTime(0.4), FastTime(t)],
+            )
+            .unwrap();
+        let omega = (lambda * gamma * a).sqrt();
+        let (mean, variance) = if a == 0.0 {
+            (1.5, force * force * t.powi(3) / 3.0)
+        } else {
+            let wave = 0.5 * t - (2.0 * omega * t).sin() / (4.0 * omega);
+            (1.5 * (omega * t).cos(), (force / omega).powi(2) * wave)
+        };
+        assert!((end[1].mean[0] - mean).abs() < 1e-13);
+        let error = end[1].covariance[(0, 0)] / variance - 1.0;
+        assert!(error.abs() < 1e-12, "{a}: {error}");
+    }
+}
+
+/// The inertial clock is a change of units: SGDM at learning-rate scale s = η^{2/(1+α)} with 1 − β = s^α μ takes the same steps. Its
+/// distance to the undamped limit falls like η^{(α−1)/(α+1)}, and at α > 1 nothing moves in O(1/s) steps.
+#[test]
+fn above_one_only_the_inertial_clock_moves() {
+    let (form, noise, initial) = tangled(3);
+    let initial = InitialMoments {
+        momentum: InitialMoments::at(form.center.clone()).momentum,
+        ..initial
+    };
+    let (lambda, mu, t) = (0.7, 1.4, 2.0);
+    for alpha in [2.0, 3.0] {
+        let power = (alpha - 1.0) / (alpha + 1.0);
+        let distance = |p: i32| {
+            let eta = 2f64.powi(p);
+            let q = NoisyQuadratic::new(&form, &noise, eta.powf(-0.5)).unwrap();
+            let clock = constant(lambda, mu, inertial_index(alpha), eta, t);
+            let saves = [clock.steps()];
+            let a = &q
+                .moments(&initial, &clock, RateKind::SgdmInertialClock, &saves)
+                .unwrap()[0];
+            if p == -12 {
+                let s = eta.powf(2.0 / (1.0 + alpha));
+                let own = constant(lambda, mu, alpha, s, t * s / eta * 2.0);
+                let b = &q.moments(&initial, &own, RateKind::Sgdm, &saves).unwrap()[0];
+                agree(a, b, 1e-11);
+            }
+            let times = [FastTime(t)];
+            let limit = q.inertial_moments(&initial, (lambda, mu), Damping::None, eta, &times);
+            let limit = &limit.unwrap()[0];
+            [
+                (&a.mean - &limit.mean).amax(),
+                (&a.covariance - &limit.covariance).amax(),
+            ]
+        };
+        let (coarse, fine) = (distance(-29), distance(-30));
+        for (coarse, fine) in coarse.iter().zip(fine) {
+            let order = (coarse / fine).log2();
+            assert!((order - power).abs() < 0.01, "{alpha}: {order}");
+        }
+        // O(1/s) steps at the noise scale s^{-1/2} of Theorem 4.5.
+        let s: f64 = 2f64.powi(-20);
+        let q = NoisyQuadratic::new(&form, &noise, s.powf(-0.5)).unwrap();
+        let still = constant(lambda, mu, alpha, s, t);
+        let end = &q
+            .moments(&initial, &still, RateKind::Sgdm, &[still.steps()])
+            .unwrap()[0];
+        let moved = (&end.mean - &initial.position.mean).amax();
+        let spread = (&end.covariance - &initial.position.covariance).amax();
+        assert!(moved < 20.0 * s.powf(alpha - 1.0), "{alpha}: {moved}");
+        assert!(spread < 20.0 * s.powf(alpha - 1.0), "{alpha}: {spread}");
+    }
+}
+
+#[test]
+fn inertial_moments_refuse_what_they_cannot_do() {
+    let q = NoisyQuadratic::new(&parabola(1.0), &one(1.0), 1.0).unwrap();
+    let ask = |rates, eta, times: &[f64]| {
+        let times: Vec<FastTime> = times.iter().map(|&t| FastTime(t)).collect();
+        q.inertial_moments(&at(1.0), rates, Damping::Full, eta, &times)
+            .is_ok()
+    };
+    assert!(ask((1.0, 1.0), 0.1, &[0.0, 1.0]));
+    assert!(!ask((0.0, 1.0), 0.1, &[1.0]));
+    assert!(!ask((1.0, f64::NAN), 0.1, &[1.0]));
+    assert!(!ask((1.0, 1.0), -0.1, &[1.0]));
+    assert!(!ask((1.0, 1.0), 0.1, &[1.0, 0.5]));
+    assert!(!ask((1.0, 1.0), 0.1, &[-1.0]));
 }

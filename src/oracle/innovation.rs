@@ -43,6 +43,18 @@ impl Innovation {
         }
     }
 
+    /// Two independent draws, one after the other.
+    pub fn twice(self) -> Innovation {
+        let mut both = self;
+        match &mut both {
+            Innovation::Gaussian { entries }
+            | Innovation::Rademacher { entries }
+            | Innovation::Student { entries, .. }
+            | Innovation::Samples { entries, .. } => *entries *= 2,
+        }
+        both
+    }
+
     /// Draws for every lane group: `out` holds `entries` numbers per generator, group by group.
     #[inline]
     pub fn draw(self, rngs: &mut [LaneRng], out: &mut [Lanes]) {

@@ -8,12 +8,14 @@ mod factor;
 mod innovation;
 mod label_noise;
 mod minibatch;
+mod svag;
 
 pub use expression::ExpressionNoise;
 pub use factor::{EntryLaw, Factor, FactorNoise};
 pub use innovation::Innovation;
 pub use label_noise::LabelNoise;
 pub use minibatch::{Minibatch, MinibatchFactor};
+pub use svag::Svag;
 
 use crate::landscape::{Landscape, broadcast};
 use crate::real::{LANES, Lanes};
@@ -156,6 +158,7 @@ impl Oracle {
 
     /// Whether the innovations are the standard normals that drive the SDE: then both share one Brownian path.
     pub fn shares_brownian_path(&self) -> bool {
-        matches!(self.noise.innovation(), Innovation::Gaussian { .. })
+        // SVAG draws twice as many.
+        matches!(self.noise.innovation(), Innovation::Gaussian { entries } if entries == self.noise.brownian())
     }
 }

@@ -219,7 +219,11 @@ fn check(
     }
     let scope = names(&raw.landscape, d)?;
     let noise = noise(&raw.noise, &landscape, &scope)?;
-    let RawNoiseScale { factor, power } = raw.noise_scale;
+    let RawNoiseScale {
+        factor,
+        power,
+        svag,
+    } = raw.noise_scale;
     require(
         "noise_scale.factor",
         factor,
@@ -232,6 +236,20 @@ fn check(
         power >= -0.5,
         "at least −0.5: Theorem 4.5 asks for σ ≤ η^{-1/2}",
     )?;
+    if svag {
+        require(
+            "noise_scale.power",
+            power,
+            power == 0.0,
+            "0 with SVAG, which makes the noise √ℓ times as large itself",
+        )?;
+        if raw.regime == Regime::Slow {
+            return problem(
+                "noise_scale.svag",
+                "is true, but the slow regime has σ = 1 at every η (Theorem 5.5): SVAG belongs to the fast regime",
+            );
+        }
+    }
     let x0 = match raw.start.x0 {
         RawPoint::At(x) => x,
         RawPoint::Everywhere(v) => vec![v; d],
@@ -335,6 +353,7 @@ fn check(
         oracle,
         noise_factor: factor,
         noise_power: power,
+        svag,
         x0,
         m0,
         region,

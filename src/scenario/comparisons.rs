@@ -3,7 +3,9 @@
 use super::check::{Problem, problem};
 use super::raw::RawCompare;
 use super::settings::check_alphas;
+use super::system::Member;
 use super::{Comparison, ProcessKind, Scenario};
+use crate::ensemble::InitialMomentum;
 use crate::projection::Tangent;
 use crate::report::result::{Holds, ProcessFamily, Regime};
 use crate::schedule::{Schedule, ScheduleError, Shape};
@@ -58,7 +60,28 @@ pub(super) fn comparisons(
         slow_comparison(&key, left, right, c.holds, scenario)?;
         let functions = judged_functions(&key, c, scenario)?;
         exact_comparison(&key, c, scenario)?;
-        if [left, right].contains(&ProcessKind::Sde) {
+        for (side, kind) in [("left", left), ("right", right)] {
+            if kind == ProcessKind::SgdmInertial && alphas.iter().any(|&a| a < 1.0) {
+                return problem(
+                    format!("{key}.alphas"),
+                    "must be at least 1 for `sgdm_inertial`: below, SGDM moves in O(1/η) steps (`sgdm`)",
+                );
+            }
+            let started = scenario.m0 != InitialMomentum::Zero;
+            if started && [ProcessKind::SgdmInertial, ProcessKind::UndampedSde].contains(&kind) {
+                return problem(
+                    format!("{key}.{side}"),
+                    format!(
+                        "is `{}`, whose momentum is measured in another unit than m: start.m0 must be zero",
+                        kind.key()
+                    ),
+                );
+            }
+        }
+        let sde = [left, right]
+            .into_iter()
+            .find(|p| p.family() == ProcessFamily::Sde);
+        if let Some(sde) = sde {
             let times = [
                 ("learning_rate", &scenario.learning_rate),
                 ("momentum", &scenario.momentum),
@@ -66,16 +89,11 @@ pub(super) fn comparisons(
             for (name, shape) in times {
                 if shape.limit(0.0, scenario.run.horizon).is_none() {
                     return problem(
+                        format!("{key}.{}", if left == sde { "left" } else { "right" }),
                         format!(
-                            "{key}.{}",
-                            if left == ProcessKind::Sde {
-                                "left"
-                            } else {
-                                "right"
-                            }
-                        ),
-                        format!(
-                            "the SDE (51) needs a schedule that is a function of time, but schedule.{name} changes from step to step: leave out the comparison with `sde`, or use another shape"
+                            "the {} needs a schedule that is a function of time, but schedule.{name} changes from step to step: leave out the comparison with `{}`, or use another shape",
+                            sde.label(),
+                            sde.key()
                         ),
                     );
                 }
@@ -320,10 +338,14 @@ pub(super) fn check_schedules(
         .any(|(_, s)| s.limit(0.0, scenario.run.horizon).is_none());
     let horizon = scenario.horizon();
     for comparison in comparisons {
-        let sides = [comparison.left, comparison.right];
-        let momentum = sides.iter().any(|p| scenario.depends_on_alpha(*p));
-        let family = scenario.family(momentum.then_some(comparison.alpha));
-        for &eta in &scenario.run.etas {
+        for (kind, &eta) in [comparison.left, comparison.right]
+            .iter()
+            .flat_map(|kind| scenario.run.etas.iter().map(move |eta| (*kind, eta)))
+        {
+            let family = scenario.member_family(Member {
+                kind,
+                alpha: comparison.alpha,
+            });
             let schedule = Schedule::new(&family, eta, horizon).or_else(|e| {
                 let key = match e {
                     ScheduleError::MomentumRange { .. } => "schedule.momentum",

@@ -174,10 +174,11 @@ impl Scenario {
     /// What is known of the processes on the ladder; `None` if that is nothing.
     pub(super) fn exact(&self, members: &[Member], systems: &[System]) -> Option<Exact> {
         let is_limit = |m: &Member| {
-            matches!(
-                m.kind.family(),
-                ProcessFamily::Sde | ProcessFamily::SlowSde | ProcessFamily::ClosedForm
-            )
+            m.kind == ProcessKind::Sde
+                || matches!(
+                    m.kind.family(),
+                    ProcessFamily::SlowSde | ProcessFamily::ClosedForm
+                )
         };
         let exact: Vec<bool> = members.iter().map(is_limit).collect();
         let derived = match self.regime {
@@ -346,6 +347,16 @@ impl Scenario {
                 let times: Vec<FastTime> = saves.iter().map(|k| k.fast(eta)).collect();
                 problem
                     .limiting_moments(initial, &self.learning_rate, horizon, eta, &times)
+                    .ok()
+            }
+            ProcessKind::UnderdampedSde | ProcessKind::UndampedSde => {
+                let rates = (
+                    self.learning_rate.constant_value()?,
+                    self.momentum.constant_value()?,
+                );
+                let times: Vec<FastTime> = saves.iter().map(|k| k.fast(eta)).collect();
+                problem
+                    .inertial_moments(initial, rates, member.kind.damping()?, eta, &times)
                     .ok()
             }
             ProcessKind::Coupled => None,

@@ -30,12 +30,13 @@ pub use run::total_work;
 pub use source::{DataFolder, Source};
 
 use crate::clocks::{FastTime, SlowTime, Steps};
-use crate::ensemble::{InitialMomentum, Region, SlowScheme, TestFunction};
-use crate::oracle::Oracle;
+use crate::ensemble::{Damping, InitialMomentum, Region, SlowScheme, TestFunction};
+use crate::oracle::{Oracle, Svag};
 use crate::report::result::{Holds, ProcessFamily, Regime, Verdict};
 use crate::schedule::{Dampening, Horizon, RateKind, Shape};
 use crate::slow_law::SlowNoise;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How much effort a run may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,8 +167,14 @@ pub enum ProcessKind {
     SgdmFirstGradient,
     /// Negative control: SGD-Standard with the conversion of a constant β.
     HeavyBallUnconverted,
+    /// SGDM on the clock on which it moves at α ≥ 1: t = k s^{(1+α)/2} at learning-rate scale s, where η is the time of a step.
+    SgdmInertial,
     /// The limiting SDE, Eq. (51).
     Sde,
+    /// The limit at α = 1, Eqs. (52)–(53).
+    UnderdampedSde,
+    /// The limit at α > 1 on its own clock: (52)–(53) without damping.
+    UndampedSde,
     /// The slow SDE (4) by scheme (ii): Φ of a step with the full noise.
     SlowSde,
     /// The slow SDE by scheme (i): Euler–Maruyama, then Φ.
@@ -186,7 +193,7 @@ pub enum ProcessKind {
 
 impl ProcessKind {
     /// All of them, in the order in which they run.
-    pub const ALL: [ProcessKind; 19] = [
+    pub const ALL: [ProcessKind; 22] = [
         ProcessKind::Sgd,
         ProcessKind::SgdPlain,
         ProcessKind::SgdGamma,
@@ -198,7 +205,10 @@ impl ProcessKind {
         ProcessKind::Coupled,
         ProcessKind::CoupledSteps,
         ProcessKind::CoupledStepsPlain,
+        ProcessKind::SgdmInertial,
         ProcessKind::Sde,
+        ProcessKind::UnderdampedSde,
+        ProcessKind::UndampedSde,
         ProcessKind::SlowFlow,
         ProcessKind::SlowSde,
         ProcessKind::SlowSdeEulerMaruyama,
@@ -214,7 +224,16 @@ impl ProcessKind {
             ProcessFamily::Coupled if self != ProcessKind::Coupled => regime == Regime::Fast,
             ProcessFamily::Sde => regime == Regime::Fast,
             ProcessFamily::SlowSde | ProcessFamily::SlowControl => regime == Regime::Slow,
-            _ => true,
+            _ => regime == Regime::Fast || self != ProcessKind::SgdmInertial,
+        }
+    }
+
+    /// Whether momentum stays in the limit: κ of the inertial SDEs.
+    pub(crate) fn damping(self) -> Option<Damping> {
+        match self {
+            ProcessKind::UnderdampedSde => Some(Damping::Full),
+            ProcessKind::UndampedSde => Some(Damping::None),
+            _ => None,
         }
     }
 
@@ -244,7 +263,10 @@ impl ProcessKind {
             ProcessKind::CoupledStepsPlain => "coupled_steps_plain",
             ProcessKind::SgdmFirstGradient => "sgdm_first_gradient",
             ProcessKind::HeavyBallUnconverted => "heavy_ball_unconverted",
+            ProcessKind::SgdmInertial => "sgdm_inertial",
             ProcessKind::Sde => "sde",
+            ProcessKind::UnderdampedSde => "underdamped_sde",
+            ProcessKind::UndampedSde => "undamped_sde",
             ProcessKind::SlowSde => "slow_sde",
             ProcessKind::SlowSdeEulerMaruyama => "slow_sde_euler_maruyama",
             ProcessKind::SlowFlow => "slow_flow",
@@ -269,7 +291,10 @@ impl ProcessKind {
             ProcessKind::CoupledStepsPlain => "coupled y at ηₖ",
             ProcessKind::SgdmFirstGradient => "SGDM with β₀ = 0",
             ProcessKind::HeavyBallUnconverted => "heavy ball, unconverted",
+            ProcessKind::SgdmInertial => "SGDM, inertial clock",
             ProcessKind::Sde => "SDE (51)",
+            ProcessKind::UnderdampedSde => "SDE (52)–(53)",
+            ProcessKind::UndampedSde => "undamped SDE",
             ProcessKind::SlowSde => "slow SDE (4)",
             ProcessKind::SlowSdeEulerMaruyama => "slow SDE, scheme (i)",
             ProcessKind::SlowFlow => "slow flow (4)",
@@ -284,14 +309,18 @@ impl ProcessKind {
     pub fn family(self) -> ProcessFamily {
         match self {
             ProcessKind::Sgd | ProcessKind::SgdPlain | ProcessKind::SgdGamma => ProcessFamily::Sgd,
-            ProcessKind::Sgdm | ProcessKind::SgdmFirstGradient => ProcessFamily::Sgdm,
+            ProcessKind::Sgdm | ProcessKind::SgdmFirstGradient | ProcessKind::SgdmInertial => {
+                ProcessFamily::Sgdm
+            }
             ProcessKind::HeavyBall | ProcessKind::HeavyBallUnconverted | ProcessKind::Pytorch => {
                 ProcessFamily::Standard
             }
             ProcessKind::Coupled | ProcessKind::CoupledSteps | ProcessKind::CoupledStepsPlain => {
                 ProcessFamily::Coupled
             }
-            ProcessKind::Sde => ProcessFamily::Sde,
+            ProcessKind::Sde | ProcessKind::UnderdampedSde | ProcessKind::UndampedSde => {
+                ProcessFamily::Sde
+            }
             ProcessKind::SlowSde | ProcessKind::SlowSdeEulerMaruyama | ProcessKind::SlowFlow => {
                 ProcessFamily::SlowSde
             }
@@ -311,6 +340,7 @@ impl ProcessKind {
             ProcessKind::Sgdm => RateKind::Sgdm,
             ProcessKind::SgdmFirstGradient => RateKind::SgdmFirstGradient,
             ProcessKind::HeavyBallUnconverted => RateKind::StandardUnconverted { dampening },
+            ProcessKind::SgdmInertial => RateKind::SgdmInertialClock,
             ProcessKind::HeavyBall => RateKind::Standard {
                 dampening,
                 pytorch_first_step: false,
@@ -420,6 +450,8 @@ pub struct Scenario {
     pub noise_factor: f64,
     /// See `noise_factor`.
     pub noise_power: f64,
+    /// σ = factor · √ℓ by SVAG (Def. 6.1) with ℓ = η_max/η, in place of the power of η.
+    pub svag: bool,
     /// x_0.
     pub x0: Vec<f64>,
     /// Law of m_0.
@@ -450,8 +482,29 @@ impl Scenario {
     pub fn sigma(&self, eta: f64) -> f64 {
         if self.noise_factor == 0.0 {
             0.0
+        } else if self.svag {
+            self.noise_factor * self.svag_multiplier(eta).sqrt()
         } else {
             self.noise_factor * eta.powf(self.noise_power)
+        }
+    }
+
+    /// ℓ = η_max/η of SVAG: ℓ steps at η for one at the largest η.
+    pub(crate) fn svag_multiplier(&self, eta: f64) -> f64 {
+        self.run.etas[0] / eta
+    }
+
+    /// The oracle that is asked at scale η: with SVAG, that of Def. 6.1.
+    pub(crate) fn oracle_at(&self, eta: f64) -> Oracle {
+        let Oracle { landscape, noise } = &self.oracle;
+        let ell = self.svag_multiplier(eta);
+        let svag = match self.svag {
+            true => Svag::new(noise.clone(), self.x0.len(), ell),
+            false => None,
+        };
+        Oracle {
+            landscape: landscape.clone(),
+            noise: svag.map_or_else(|| noise.clone(), |s| Arc::new(s)),
         }
     }
 
@@ -480,9 +533,8 @@ impl Scenario {
                 self.learning_rate.constant_value().is_none()
                     || self.momentum.constant_value().is_none()
             }
-            ProcessKind::SgdPlain | ProcessKind::Sde | ProcessKind::ClosedForm => false,
-            ProcessKind::SlowFlow => false,
-            other => other.scheme().is_none(),
+            ProcessKind::SgdPlain | ProcessKind::ClosedForm | ProcessKind::SlowFlow => false,
+            other => other.family() != ProcessFamily::Sde && other.scheme().is_none(),
         }
     }
 }

@@ -332,6 +332,9 @@ pub struct RawNoiseScale {
     pub factor: f64,
     #[serde(default)]
     pub power: f64,
+    /// σ = factor · √ℓ by SVAG with ℓ = η_max/η.
+    #[serde(default)]
+    pub svag: bool,
 }
 
 fn one() -> f64 {
@@ -343,6 +346,7 @@ impl Default for RawNoiseScale {
         RawNoiseScale {
             factor: 1.0,
             power: 0.0,
+            svag: false,
         }
     }
 }

@@ -161,6 +161,29 @@ impl Scenario {
                 generators: vec![1.0],
             };
         }
+        let sides = [left, right];
+        if sides == [ProcessKind::Sgdm, ProcessKind::UnderdampedSde] && alpha == 1.0 {
+            // SGDM is Euler's scheme for (52)–(53), of weak order 1.
+            return Claim {
+                guaranteed_order: 1.0,
+                generators: vec![1.0],
+            };
+        }
+        if sides.contains(&ProcessKind::SgdmInertial) {
+            // What the limit leaves out is the damping, of size η^{(α−1)/(α+1)}.
+            let damping = (alpha - 1.0) / (alpha + 1.0);
+            return Claim {
+                guaranteed_order: damping,
+                generators: vec![damping, 1.0],
+            };
+        }
+        if sides.iter().any(|p| p.damping().is_some()) {
+            // No theorem says that a momentum that stays has the same limit as anything else.
+            return Claim {
+                guaranteed_order: 0.0,
+                generators: vec![1.0],
+            };
+        }
         // SGD at the averaged rates of a schedule that moves knows β_k, and so α.
         if [left, right].iter().any(|p| self.depends_on_alpha(*p)) {
             Claim {

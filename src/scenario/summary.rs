@@ -213,7 +213,7 @@ impl Scenario {
     /// not run with those that are compared with the law.
     fn shows_stated_law(&self, kind: ProcessKind) -> bool {
         let is_limit =
-            |k: ProcessKind| matches!(k.family(), ProcessFamily::Sde | ProcessFamily::SlowSde);
+            |k: ProcessKind| k == ProcessKind::Sde || k.family() == ProcessFamily::SlowSde;
         let runs = |c: &&super::Comparison| is_limit(c.left) || is_limit(c.right);
         match self.comparisons.iter().find(runs) {
             Some(_) => is_limit(kind),
@@ -264,7 +264,7 @@ impl Scenario {
             .collect();
         let is_sde = matches!(
             system.ensemble.processes[local],
-            Dynamics::LimitingSde { .. } | Dynamics::SlowSde { .. }
+            Dynamics::LimitingSde { .. } | Dynamics::InertialSde { .. } | Dynamics::SlowSde { .. }
         );
         let step_error = is_sde.then(|| {
             let moments: Vec<_> = total.step_error.iter().map(|s| &s[local]).collect();
@@ -402,12 +402,19 @@ impl Scenario {
             .copied()
             .collect();
         families.sort_by(|a, b| a.alpha.total_cmp(&b.alpha));
-        families.dedup_by_key(|m| m.alpha);
+        families.dedup_by_key(|m| (m.alpha.to_bits(), m.kind == ProcessKind::SgdmInertial));
         for member in families {
             let Some(schedule) = self.schedule(member, self.run.etas[0]) else {
                 continue;
             };
             let alpha = member.alpha;
+            if member.kind == ProcessKind::SgdmInertial {
+                notes.push(format!(
+                    "SGDM at α = {alpha} on the clock on which it moves: with s = η^{{2/(1+α)}}, η_k = s λ, 1 − β_k = s^α μ and t = k s^{{(1+α)/2}} = kη; \
+                     σ = η^{{-1/2}} is s^{{-(1+α)/4}}."
+                ));
+                continue;
+            }
             if self.regime == Regime::Slow {
                 notes.push(self.slow_assumptions(member));
             }
@@ -428,11 +435,27 @@ impl Scenario {
                 "Assumption 4.3 asks for all moments of the noise; Student's t with ν = {freedom} has only those of order below ν."
             ));
         }
-        if !self.oracle.shares_brownian_path() && members.iter().any(|m| m.kind == ProcessKind::Sde)
+        if self.svag {
+            let largest = self.svag_multiplier(self.run.etas[self.run.etas.len() - 1]);
+            notes.push(format!(
+                "SVAG (Def. 6.1): ℓ = {}/η runs from 1 to {largest}; at ℓ a step is taken at the ℓ-th part of the largest learning rate, there \
+                 are ℓ times as many, and the noise is √ℓ times as large.",
+                self.run.etas[0]
+            ));
+        }
+        let shared = self.oracle_at(self.run.etas[0]).shares_brownian_path();
+        if !shared
+            && members
+                .iter()
+                .any(|m| m.kind.family() == ProcessFamily::Sde)
         {
-            notes.push(
-                "The noise is not Gaussian: the SDE runs on a Brownian path of its own, and its comparisons are between independent ensembles.".to_string(),
-            );
+            let why = match self.svag {
+                true => "SVAG mixes two draws",
+                false => "The noise is not Gaussian",
+            };
+            notes.push(format!(
+                "{why}: the SDE runs on a Brownian path of its own, and its comparisons are between independent ensembles."
+            ));
         }
         for (index, member) in members.iter().enumerate() {
             // One line a process: its worst η.

@@ -6,7 +6,7 @@ use crate::ensemble::{Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, Slo
 use crate::projection::{Settings, Tolerance};
 use crate::random::StreamKey;
 use crate::report::result::{Process, ProcessFamily, Regime};
-use crate::schedule::{RateKind, Schedule, ScheduleFamily, Shape};
+use crate::schedule::{RateKind, Schedule, ScheduleFamily, Shape, inertial_index};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::sync::Arc;
@@ -131,13 +131,27 @@ impl Scenario {
         }
     }
 
+    /// The family of schedules that a process reads.
+    pub(super) fn member_family(&self, member: Member) -> ScheduleFamily {
+        let alpha = self.depends_on_alpha(member.kind).then_some(member.alpha);
+        self.family(match member.kind {
+            ProcessKind::SgdmInertial => alpha.map(inertial_index),
+            _ => alpha,
+        })
+    }
+
     /// η_k and β_k of a process at scale η.
     pub(super) fn schedule(&self, member: Member, eta: f64) -> Option<Arc<Schedule>> {
-        let alpha = self.depends_on_alpha(member.kind).then_some(member.alpha);
         // The scenario was checked: the schedules of its ladder exist.
-        Schedule::new(&self.family(alpha), eta, self.horizon())
+        Schedule::new(&self.member_family(member), eta, self.horizon())
             .ok()
             .map(Arc::new)
+    }
+
+    /// A shape as a function of time. Checked: it is one wherever an SDE is asked for.
+    fn timed(&self, shape: &Shape) -> Arc<dyn Fn(f64) -> f64 + Send + Sync> {
+        let (shape, horizon) = (shape.clone(), self.run.horizon);
+        Arc::new(move |t| shape.limit(t, horizon).unwrap_or(1.0))
     }
 
     /// The step of the slow processes at η.
@@ -243,19 +257,17 @@ impl Scenario {
         for (index, member) in members.iter().enumerate() {
             let schedule = self.schedule(*member, eta)?;
             let process = match member.kind {
-                ProcessKind::Sde if cell >= self.run.sde_etas => continue,
+                kind if kind.family() == ProcessFamily::Sde && cell >= self.run.sde_etas => {
+                    continue;
+                }
                 ProcessKind::ClosedForm => continue,
                 ProcessKind::SlowFlow => Dynamics::Prescribed {
                     states: Arc::default(),
                 },
-                ProcessKind::Sde => {
-                    let (shape, horizon) = (self.learning_rate.clone(), self.run.horizon);
-                    Dynamics::LimitingSde {
-                        // Checked: the shape is a function of time wherever the SDE is asked for.
-                        lambda: Arc::new(move |t| shape.limit(t, horizon).unwrap_or(1.0)),
-                        substeps: self.run.substeps,
-                    }
-                }
+                ProcessKind::Sde => Dynamics::LimitingSde {
+                    lambda: self.timed(&self.learning_rate),
+                    substeps: self.run.substeps,
+                },
                 ProcessKind::Coupled
                 | ProcessKind::CoupledSteps
                 | ProcessKind::CoupledStepsPlain => {
@@ -277,15 +289,18 @@ impl Scenario {
                         },
                     }
                 }
-                kind => match kind.scheme() {
-                    Some(scheme) => {
-                        let (shape, horizon) = (self.learning_rate.clone(), self.run.horizon);
-                        Dynamics::SlowSde {
-                            lambda: Arc::new(move |t| shape.limit(t, horizon).unwrap_or(1.0)),
-                            scheme,
-                        }
-                    }
-                    None => Dynamics::Discrete {
+                kind => match (kind.scheme(), kind.damping()) {
+                    (Some(scheme), _) => Dynamics::SlowSde {
+                        lambda: self.timed(&self.learning_rate),
+                        scheme,
+                    },
+                    (None, Some(damping)) => Dynamics::InertialSde {
+                        lambda: self.timed(&self.learning_rate),
+                        gamma: self.timed(&self.momentum),
+                        damping,
+                        substeps: self.run.substeps,
+                    },
+                    (None, None) => Dynamics::Discrete {
                         schedule,
                         kind: self.rates(kind)?,
                     },
@@ -334,7 +349,7 @@ impl Scenario {
             runs,
             common,
             ensemble: Ensemble {
-                oracle: self.oracle.clone(),
+                oracle: self.oracle_at(eta),
                 sigma: self.sigma(eta),
                 eta,
                 x0: self.x0.clone(),

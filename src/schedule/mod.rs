@@ -136,6 +136,10 @@ pub enum RateKind {
     SgdHeavyBallRate,
     /// SGDM (Def. 3.3) at (η_k, β_k).
     Sgdm,
+    /// SGDM on the clock on which it moves at α ≥ 1. With the scale η of the schedule one step lasts η, and SGDM runs at the
+    /// learning-rate scale s = η^{2/(1+α)}: η_k = sλ, 1 − β_k = s^α μ, so that t = k s^{(1+α)/2} = kη. The family's own index is 2α/(1+α),
+    /// as s^α = η^{2α/(1+α)} ([`inertial_index`]). At α = 1 this is `Sgdm`.
+    SgdmInertialClock,
     /// SGD-Standard (Def. A.1) with the constant dampening τ, and μ_k, γ_k such that it *is* SGDM by Lemma A.2, with the
     /// same m_0: c_0 = 1, c_{k+1} = (1−τ)/(1−β_k), μ_k = β_k c_{k+1}/c_k, γ_k = η_k/c_{k+1}.
     ///
@@ -156,6 +160,11 @@ pub enum RateKind {
         /// τ.
         dampening: Dampening,
     },
+}
+
+/// The index 2α/(1+α) of the family that [`RateKind::SgdmInertialClock`] reads for SGDM with momentum index α.
+pub fn inertial_index(alpha: f64) -> f64 {
+    2.0 * alpha / (1.0 + alpha)
 }
 
 /// η_k and 1 − β_k.
@@ -388,6 +397,11 @@ impl RateStream<'_> {
             (RateKind::Standard { .. }, Some(k)) => Some(self.schedule.rates(k).gain),
             _ => None,
         };
+        // s/η on the clock kη: s = η^{2/(1+α)}, and the family's index is 2 − 2/(1+α).
+        let stretch = match kind {
+            RateKind::SgdmInertialClock => self.schedule.eta.powf(1.0 - self.schedule.family.alpha),
+            _ => 1.0,
+        };
         for (k, out) in (first.0..).zip(out) {
             let (rates, sum) = self.entry(k);
             let Rates { eta, gain } = rates;
@@ -399,11 +413,13 @@ impl RateStream<'_> {
                 RateKind::SgdAveraged if self.schedule.constant.is_some() => Coefficients::sgd(eta),
                 RateKind::SgdAveraged => Coefficients::sgd(sum.times(gain)),
                 RateKind::SgdmFirstGradient if k == 0 => Coefficients::sgd(eta),
-                RateKind::Sgdm | RateKind::SgdmFirstGradient => Coefficients {
-                    decay: 1.0 - gain,
-                    gain,
-                    rate: eta,
-                },
+                RateKind::Sgdm | RateKind::SgdmFirstGradient | RateKind::SgdmInertialClock => {
+                    Coefficients {
+                        decay: 1.0 - gain,
+                        gain,
+                        rate: eta * stretch,
+                    }
+                }
                 RateKind::StandardUnconverted { dampening } => {
                     let kept = 1.0 - dampening.value();
                     Coefficients {

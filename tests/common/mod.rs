@@ -4,7 +4,8 @@
 
 use slowsde::clocks::{FastTime, Steps};
 use slowsde::ensemble::{
-    Accumulator, Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, TestFunction, Watch,
+    Accumulator, Control, Damping, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan,
+    TestFunction, Watch,
 };
 use slowsde::landscape::Landscape;
 use slowsde::oracle::{EntryLaw, Factor, FactorNoise, Noise, Oracle};
@@ -41,6 +42,15 @@ pub fn process(schedule: &Arc<Schedule>, kind: RateKind) -> Dynamics {
 pub fn sde(substeps: usize) -> Dynamics {
     Dynamics::LimitingSde {
         lambda: Arc::new(|_| 1.0),
+        substeps,
+    }
+}
+
+pub fn inertial_sde(gamma: f64, damping: Damping, substeps: usize) -> Dynamics {
+    Dynamics::InertialSde {
+        lambda: Arc::new(|_| 1.0),
+        gamma: Arc::new(move |_| gamma),
+        damping,
         substeps,
     }
 }

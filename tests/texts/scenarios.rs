@@ -121,7 +121,7 @@ const SLOW_ALTERNATIVES: [(&str, &str); 7] = [
 ];
 
 /// Old and new parts.
-const ALTERNATIVES: [(&str, &str); 20] = [
+const ALTERNATIVES: [(&str, &str); 22] = [
     ("matrix = [[1.0, 0.3], [0.3, 0.5]]", "spectrum = [2.0, 1.0]"),
     (
         "[landscape.quadratic]\nmatrix = [[1.0, 0.3], [0.3, 0.5]]",
@@ -151,6 +151,8 @@ const ALTERNATIVES: [(&str, &str); 20] = [
         "[noise.gaussian]\nfactor = { diagonal = [1.0, 0.7] }",
         "[noise.label]\ndeviation = 0.5\nlaw = \"rademacher\"",
     ),
+    ("power = -0.5", "svag = true"),
+    ("right = \"sde\"", "right = \"underdamped_sde\""),
     (
         "[compact_set.box]\nlower = [-5.0, -5.0]\nupper = [5.0, 5.0]",
         "[compact_set.ball]\nradius = 9.0",
