@@ -268,8 +268,8 @@ pub const ITEMS: &[Item] = &[
     item(
         "Sec. B.2",
         "α ≥ 1: another limit than SGD's; for α > 1 nothing moves in O(1/η) steps",
-        &[WEAK],
-        &[],
+        &[WEAK, "src/exact_moments/inertial.rs"],
+        &["src/exact_moments/tests.rs"],
     ),
     item(
         "Lemma C.1",
