@@ -230,6 +230,12 @@ fn comparisons_that_make_no_sense() {
         .replace("at = [1.0]", "at = [1.0]\n[start.m0]\ngaussian = 0.5");
     desk.file("started.toml", &text);
     assert_snapshot!(desk.refusal(&["run", "started.toml"]), @"error: started.toml:30:1: `compare[1].right`: is `undamped_sde`, whose momentum is measured in another unit than m: start.m0 must be zero");
+    let stationary = text
+        .replace("undamped_sde", "underdamped_sde")
+        .replace("[start.m0]\ngaussian = 0.5", "[start]\nm0 = \"stationary\"");
+    desk.file("stationary.toml", &stationary);
+    let refused = desk.refusal(&["run", "stationary.toml"]);
+    assert!(refused.contains("knows β_0"), "{refused}");
     let svag = |more: &str| {
         desk.mistake(
             "[start.x0]",

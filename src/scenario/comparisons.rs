@@ -67,6 +67,12 @@ pub(super) fn comparisons(
                     "must be at least 1 for `sgdm_inertial`: below, SGDM moves in O(1/η) steps (`sgdm`)",
                 );
             }
+            if kind == ProcessKind::UnderdampedSde && scenario.m0 == InitialMomentum::Stationary {
+                return problem(
+                    format!("{key}.{side}"),
+                    "is `underdamped_sde`, but start.m0 = \"stationary\" is a law that knows β_0: use another start.m0",
+                );
+            }
             let started = scenario.m0 != InitialMomentum::Zero;
             if started && [ProcessKind::SgdmInertial, ProcessKind::UndampedSde].contains(&kind) {
                 return problem(
