@@ -179,7 +179,7 @@ fn wrong_keys_and_types() {
        |        ^
     "#);
     assert_snapshot!(desk.mistake("right = \"sgd\"", "right = \"adam\""), @r#"
-    error: bad.toml:28:9: unknown value `adam`; allowed: `sgd`, `sgd_plain`, `sgd_gamma`, `sgdm`, `heavy_ball`, `pytorch`, `coupled`, `sde`, `slow_sde`, `slow_sde_euler_maruyama`, `slow_flow`, `slow_sde_without_drift`, `slow_sde_linear_rate`, `slow_sde_nearest_point`, `closed_form`
+    error: bad.toml:28:9: unknown value `adam`; allowed: `sgd`, `sgd_plain`, `sgd_gamma`, `sgdm`, `heavy_ball`, `pytorch`, `coupled`, `coupled_steps`, `coupled_steps_plain`, `sgdm_first_gradient`, `heavy_ball_unconverted`, `sgdm_inertial`, `sde`, `underdamped_sde`, `undamped_sde`, `slow_sde`, `slow_sde_euler_maruyama`, `slow_flow`, `slow_sde_without_drift`, `slow_sde_linear_rate`, `slow_sde_nearest_point`, `closed_form`
        |
     28 | right = "adam"
        |         ^
@@ -307,13 +307,13 @@ fn mistakes_in_the_slow_regime() {
     3 | regime = "medium"
       |          ^
     "#);
-    assert_snapshot!(slow("\"slow\"", "\"fast\""), @"error: bad.toml:30:1: `compare[1].right`: is `slow_sde`, which does not run in the fast regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, sde, closed_form");
+    assert_snapshot!(slow("\"slow\"", "\"fast\""), @"error: bad.toml:30:1: `compare[1].right`: is `slow_sde`, which does not run in the fast regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, sgdm_first_gradient, heavy_ball, heavy_ball_unconverted, pytorch, coupled, coupled_steps, coupled_steps_plain, sgdm_inertial, sde, underdamped_sde, undamped_sde, closed_form");
     let well = TINY.replace(
         "[landscape.quadratic]\nspectrum = [1.0]",
         "[landscape.double_well]",
     );
     assert_snapshot!(desk.mistake_in(&well, "right = \"sgd\"", "right = \"closed_form\""), @"error: bad.toml:27:1: `compare[1].right`: is `closed_form`, but the law of the limit (51) is not known (its moments are for quadratic losses with additive noise and no compact set): state it under [[known.law]], with `function` and `mean` or `density`");
-    assert_snapshot!(right("sde"), @"error: bad.toml:30:1: `compare[1].right`: is `sde`, which does not run in the slow regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, heavy_ball, pytorch, coupled, slow_flow, slow_sde, slow_sde_euler_maruyama, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form");
+    assert_snapshot!(right("sde"), @"error: bad.toml:30:1: `compare[1].right`: is `sde`, which does not run in the slow regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, sgdm_first_gradient, heavy_ball, heavy_ball_unconverted, pytorch, coupled, slow_flow, slow_sde, slow_sde_euler_maruyama, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form");
     assert_snapshot!(right("closed_form"), @"error: bad.toml:30:1: `compare[1].right`: is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise; for any other state it under [[known.law]], with `function` and `mean` or `density`");
     assert_snapshot!(slow("\"sgd\"", "\"closed_form\""), @"error: bad.toml:29:1: `compare[1].left`: is `closed_form`: put the process on the left and the closed form on the right");
     assert_snapshot!(right("slow_flow"), @"error: bad.toml:30:1: `compare[1].right`: is `slow_flow`, but the noise has a tangential part at Φ(x_0) (‖PB‖/‖B‖ = 7.1e-1, at most 1e-6 is a flow): use `slow_sde`, or label noise");
@@ -618,7 +618,7 @@ fn factors_and_functions_that_do_not_fit() {
        |                                    ^
     "#);
     assert_snapshot!(desk.mistake_of_own(&[("\"norm2(w)\"", "\"norm2(v)\"")]), @r#"
-    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery
+    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect
        |
     17 | functions = ["x", "norm2(v)"]
        |                          ^

@@ -40,7 +40,7 @@ impl Svag {
         innovation: &[Lanes],
         out: &mut [Lanes],
         scratch: &mut [Lanes],
-        ask: &dyn Fn(&[Lanes], &[Lanes], &mut [Lanes], &mut [Lanes]),
+        ask: impl Fn(&[Lanes], &[Lanes], &mut [Lanes], &mut [Lanes]),
     ) {
         let (d, r) = (self.dimension, self.base.innovation().entries());
         let (second, scratch) = scratch.split_at_mut(d);
@@ -72,7 +72,7 @@ impl Noise for Svag {
         scratch: &mut [Lanes],
     ) {
         let base = sigma / self.root;
-        self.mix(x, innovation, v, scratch, &|x, half, v, scratch| {
+        self.mix(x, innovation, v, scratch, |x, half, v, scratch| {
             self.base.noise(base, x, half, v, scratch);
         });
     }
@@ -106,7 +106,7 @@ impl Noise for Svag {
         scratch: &mut [Lanes],
     ) {
         let base = sigma / self.root;
-        self.mix(x, innovation, g, scratch, &|x, half, g, scratch| {
+        self.mix(x, innovation, g, scratch, |x, half, g, scratch| {
             self.base.gradient(landscape, base, x, half, g, scratch);
         });
     }

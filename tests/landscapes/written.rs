@@ -973,7 +973,7 @@ proptest! {
 /// A scenario with this landscape and noise, and these test functions.
 fn text(landscape: &str, noise: &str, x0: &str, functions: &str) -> String {
     format!(
-        "title = \"T\"\nclaim = \"Theorem 4.5\"\n{landscape}\n{noise}\n[start]\nx0 = {{ at = {x0} }}\n[run]\nhorizon = 1.0\nalphas = [0.0]\neta_max = 0.0625\netas = 3\npaths = 256\nmax_paths = 256\nfunctions = {functions}\nmonitored = [\"loss\"]\n[[compare]]\nleft = \"sgdm\"\nright = \"sgd\"\nexpect = \"consistent\"\n"
+        "title = \"T\"\nclaim = \"Theorem 4.5\"\n{landscape}\n{noise}\n[start]\nx0 = {{ at = {x0} }}\n[run]\nhorizon = 1.0\nalphas = [0.0]\neta_max = 0.0625\netas = 3\npaths = 256\nmax_paths = 256\nfunctions = {functions}\n[[compare]]\nleft = \"sgdm\"\nright = \"sgd\"\nexpect = \"consistent\"\n"
     )
 }
 
@@ -1084,7 +1084,9 @@ fn scenarios_agree_with_the_built_in_landscapes() -> Outcome {
     for (built_in, expression, noises, panels) in cases {
         let run = |landscape: &str, noise: &str, panel: &str| -> Result<_, Box<dyn Error>> {
             let scenario = read(
-                &text(landscape, noise, "[0.5, 0.25]", panel),
+                // Of the panel both know the loss by the same name.
+                &text(landscape, noise, "[0.5, 0.25]", panel)
+                    .replace("[[compare]]", "monitored = [\"loss\"]\n[[compare]]"),
                 &Overrides::default(),
             )?;
             let result = scenario.execute(&Control::default(), &|_| {})?;
@@ -1317,7 +1319,7 @@ fn scenario_mistakes_are_named() {
             GAUSSIAN.into(),
             "[1.0, 1.0]",
             "[\"x[1]\", \"sin(x) + yy\"]",
-            "t.toml:17:32: `run.functions[2]`: unknown name `yy`; did you mean `y`? Names here: x, y, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery\n   |\n17 | functions = [\"x[1]\", \"sin(x) + yy\"]\n   |                                ^^",
+            "t.toml:17:32: `run.functions[2]`: unknown name `yy`; did you mean `y`? Names here: x, y, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect\n   |\n17 | functions = [\"x[1]\", \"sin(x) + yy\"]\n   |                                ^^",
         ),
         (
             "[landscape.hyperbola]".into(),
