@@ -53,6 +53,7 @@ pub fn first_figure<'a>(
     }
     let mut functions = functions;
     match regime {
+        Regime::Slow if different.len() >= MANY_ALPHAS => "map",
         Regime::Slow => "distances",
         Regime::Fast if functions.any(way) => "means",
         Regime::Fast if different.len() >= MANY_ALPHAS => "order",
