@@ -235,6 +235,8 @@ pub fn judge(
     let mut evidence = Evidence::default();
     for (h, &scale) in scales.iter().enumerate() {
         let mut check = error_curve(claim, rungs, h, scale, demands.level, z_curve);
+        check.slopes = local_slopes(&check.errors);
+        check.order = measured_order(claim, rungs, h, &check.errors);
         let magnitude = magnitude(rungs, h);
         for c in 0..times {
             let (errors, noise) = at_common_time(rungs, h, c);
@@ -495,7 +497,7 @@ fn still_bending(etas: &[f64], errors: &[f64], noise: &[f64]) -> bool {
     fine > 0.0 && fine - coarse > 3.0 * deviation + 1e-9
 }
 
-/// max over times of |error| along the ladder with simultaneous intervals, and the local slopes.
+/// max over times of |error| along the ladder with simultaneous intervals; nothing yet of what the ladder tends to.
 pub(super) fn error_curve(
     claim: &Claim,
     rungs: &[Rung],
@@ -537,7 +539,24 @@ pub(super) fn error_curve(
             }
         })
         .collect();
-    let slopes = errors
+    FunctionCheck {
+        function: h,
+        scale,
+        errors,
+        order: None,
+        slopes: vec![],
+        limit: nothing(level),
+        limit_time: 0.0,
+        powers: vec![],
+        coefficients: vec![],
+        fitted: vec![],
+        reduced_chi_square: 0.0,
+    }
+}
+
+/// Slopes between neighbouring errors that can be told from 0.
+fn local_slopes(errors: &[ErrorPoint]) -> Vec<SlopePoint> {
+    errors
         .windows(2)
         .filter(|w| w.iter().all(|p| p.error.lower > 0.0))
         .map(|w| {
@@ -558,7 +577,16 @@ pub(super) fn error_curve(
                 ),
             }
         })
-        .collect();
+        .collect()
+}
+
+/// The [order] of the errors of a function that stand out of the noise; others measure noise.
+fn measured_order(
+    claim: &Claim,
+    rungs: &[Rung],
+    h: usize,
+    errors: &[ErrorPoint],
+) -> Option<Estimate> {
     // Terms of the expansion behind the first, relative to it.
     let series = PowerSeries::new(&claim.generators, &[]);
     let relative = series.powers().windows(2).scan(0.0, |sum, p| {
@@ -566,10 +594,9 @@ pub(super) fn error_curve(
         Some(*sum)
     });
     let corrections: Vec<f64> = relative.collect();
-    // Points at the noise floor measure noise.
     let columns: Vec<ErrorColumn> = rungs
         .iter()
-        .zip(&errors)
+        .zip(errors)
         .filter(|(_, p)| p.error.lower > 0.0)
         .map(|(r, _)| {
             let column = |rows: &[Vec<f64>]| rows.iter().map(|row| row[h]).collect();
@@ -583,19 +610,7 @@ pub(super) fn error_curve(
             }
         })
         .collect();
-    FunctionCheck {
-        function: h,
-        scale,
-        order: order(&columns, &corrections),
-        errors,
-        slopes,
-        limit: nothing(level),
-        limit_time: 0.0,
-        powers: vec![],
-        coefficients: vec![],
-        fitted: vec![],
-        reduced_chi_square: 0.0,
-    }
+    order(&columns, &corrections)
 }
 
 #[cfg(test)]
