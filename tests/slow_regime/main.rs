@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alpha_two;
 mod bookkeeping;
 mod lanes;
 mod laws;
