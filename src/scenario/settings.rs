@@ -127,10 +127,15 @@ pub(super) fn run_settings(
         Some(names) => parse_functions("run.functions", names, landscape, scope, regime)?,
     };
     let monitored = match &raw.monitored {
-        None => [TestFunction::Coordinate(0), TestFunction::Loss]
-            .into_iter()
-            .filter_map(|f| functions.iter().position(|g| *g == f))
-            .collect(),
+        None => {
+            let first = scope.parameters().first();
+            let is_first = |f: &TestFunction| {
+                *f == TestFunction::Coordinate(0) || Some(&f.to_string()) == first
+            };
+            let place = |wanted: &dyn Fn(&TestFunction) -> bool| functions.iter().position(wanted);
+            let loss = place(&|f| *f == TestFunction::Loss);
+            place(&is_first).into_iter().chain(loss).collect()
+        }
         Some(names) => {
             let wanted = parse_functions("run.monitored", names, landscape, scope, regime)?;
             let find = |(i, f): (usize, &TestFunction)| {
@@ -264,4 +269,48 @@ fn parse_functions(
         }
     };
     names.iter().enumerate().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Overrides, Scenario};
+    use super::*;
+
+    #[test]
+    fn the_first_parameter_is_monitored_by_whatever_name() {
+        for (functions, monitored) in [
+            (r#"["v", "u", "loss"]"#, vec![1, 2]),
+            (r#"["v", "x[1]"]"#, vec![1]),
+            (r#"["v", "u + v"]"#, vec![]),
+        ] {
+            let text = format!(
+                r#"
+title = "t"
+claim = "t"
+about = "t"
+[landscape.expression]
+parameters = ["u", "v"]
+loss = "u^2 + v^2"
+[noise.gaussian]
+factor = {{ isotropic = 1.0 }}
+[start]
+x0 = {{ at = [1.0, 0.0] }}
+[schedule]
+momentum = {{ constant = 0.5 }}
+[run]
+horizon = 1.0
+functions = {functions}
+[[compare]]
+left = "sgd"
+right = "sgdm"
+expect = "consistent"
+"#
+            );
+            let folder = std::path::Path::new(".");
+            let overrides = Overrides::default();
+            let scenario =
+                Scenario::parse(&text, "t.toml", "t", folder, Profile::Quick, &overrides).unwrap();
+            assert_eq!(scenario.run.monitored, monitored, "{functions}");
+        }
+    }
 }
