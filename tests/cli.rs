@@ -14,36 +14,7 @@ use tempfile::TempDir;
 
 /// A scenario of a few milliseconds. Its verdict is consistent for every seed: the limit of E x₁ is 0 (Theorem 4.5) and the
 /// tolerance is 0.9 of the scale, more than the interval of 512 paths by far.
-const TINY: &str = r#"title = "A tiny quadratic"
-claim = "Theorem 4.5"
-
-[landscape.quadratic]
-spectrum = [1.0]
-
-[noise.gaussian]
-factor = { isotropic = 1.0 }
-
-[start.x0]
-at = [1.0]
-
-[schedule]
-momentum = { constant = 0.5 }
-
-[run]
-horizon = 1.0
-alphas = [0.0]
-eta_max = 0.125
-etas = 3
-paths = 512
-max_paths = 512
-functions = ["x[1]"]
-tolerance = 0.9
-
-[[compare]]
-left = "sgdm"
-right = "sgd"
-expect = "consistent"
-"#;
+const TINY: &str = include_str!("common/tiny.toml");
 
 /// Regression on `data.csv` beside it.
 const REGRESSION: &str = r#"title = "Regression"
@@ -245,7 +216,6 @@ fn comparisons_that_make_no_sense() {
     assert_snapshot!(svag("power = -0.5\n"), @"error: bad.toml:12:1: `noise_scale.power`: is -0.5, but must be 0 with SVAG, which makes the noise √ℓ times as large itself");
 }
 
-/// Regime II: what does not exist in a regime, on a landscape or with a noise is refused where it is written.
 /// What the paper's items, laws of processes and claims at every η are refused for.
 #[test]
 fn claims_that_cannot_be_tested() {
@@ -289,6 +259,7 @@ fn claims_that_cannot_be_tested() {
     );
 }
 
+/// Regime II: what does not exist in a regime, on a landscape or with a noise is refused where it is written.
 #[test]
 fn mistakes_in_the_slow_regime() {
     let desk = Desk::new();

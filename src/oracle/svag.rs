@@ -23,12 +23,12 @@ pub struct Svag {
 impl Svag {
     /// SVAG with multiplier `ell` of an oracle on ℝᵈ, d = `dimension`; `None` unless ℓ is finite and at least 1.
     pub fn new(base: Arc<dyn Noise>, dimension: usize, ell: f64) -> Option<Svag> {
-        let root = (2.0 * ell - 1.0).sqrt();
+        let apart = (2.0 * ell - 1.0).sqrt();
         (ell >= 1.0 && ell.is_finite()).then(|| Svag {
             base,
             dimension,
             root: ell.sqrt(),
-            weights: [0.5 * (1.0 + root), 0.5 * (1.0 - root)],
+            weights: [0.5 * (1.0 + apart), 0.5 * (1.0 - apart)],
         })
     }
 

@@ -3,31 +3,7 @@
 use assert_cmd::Command;
 use std::fs;
 
-const SCENARIO: &str = r#"title = "A tiny quadratic"
-claim = "Theorem 4.5"
-[landscape.quadratic]
-spectrum = [1.0]
-[noise.gaussian]
-factor = { isotropic = 1.0 }
-[start.x0]
-at = [1.0]
-[schedule]
-momentum = { constant = 0.5 }
-[run]
-horizon = 1.0
-alphas = [0.0]
-eta_max = 0.125
-etas = 3
-paths = 512
-max_paths = 512
-functions = ["x[1]", "norm2"]
-monitored = ["x[1]"]
-tolerance = 0.9
-[[compare]]
-left = "sgdm"
-right = "sgd"
-expect = "consistent"
-"#;
+const SCENARIO: &str = include_str!("../common/tiny.toml");
 
 /// What else the loaded data must satisfy.
 const CHECKS: &str = r#"
@@ -87,6 +63,10 @@ fn the_lines_of_the_document_load_the_data() {
             "-q",
             "--set",
             "run.keep_paths=512",
+            "--set",
+            r#"run.functions=["x[1]", "norm2"]"#,
+            "--set",
+            r#"run.monitored=["x[1]"]"#,
         ])
         .assert()
         .code(0);
