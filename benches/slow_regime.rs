@@ -11,7 +11,7 @@ use nalgebra::DVector;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use slowsde::clocks::{SlowTime, Steps};
+use slowsde::clocks::{SlowClock, SlowTime, Steps};
 use slowsde::ensemble::{
     Control, Dynamics, Ensemble, InitialMomentum, LawPlan, Plan, SlowGrid, SlowRegime, SlowScheme,
     TestFunction, Watch,
@@ -42,7 +42,7 @@ fn ensemble(slow_sde: bool) -> (Ensemble, Plan) {
         momentum: Shape::Constant(1.0),
         alpha: 0.5,
     };
-    let horizon = Horizon::Slow(SlowTime(1.0));
+    let horizon = Horizon::Slow(SlowTime(1.0), SlowClock::REGIME_II);
     let schedule = Arc::new(Schedule::new(&family, ETA, horizon).expect("a valid schedule"));
     let process = |kind| Dynamics::Discrete {
         schedule: schedule.clone(),
@@ -73,6 +73,7 @@ fn ensemble(slow_sde: bool) -> (Ensemble, Plan) {
         save: vec![Steps(STEPS)],
         region: None,
         slow: Some(SlowRegime {
+            clock: SlowClock::REGIME_II,
             grid: SlowGrid {
                 stride: STRIDE,
                 substeps: 1,

@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use slowsde::clocks::Steps;
+use slowsde::clocks::{SlowClock, Steps};
 use slowsde::ensemble::{
     Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, SlowScheme,
 };
@@ -57,6 +57,7 @@ fn slow_hyperbola(steps: u64) -> Ensemble {
     let x0 = [2.0, 0.5];
     e.x0 = x0.to_vec();
     e.slow = Some(SlowRegime {
+        clock: SlowClock::REGIME_II,
         grid: SlowGrid {
             stride: steps / 8,
             substeps: 1,

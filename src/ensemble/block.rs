@@ -42,8 +42,8 @@ pub struct BlockView<'a> {
 }
 
 impl<'a> BlockView<'a> {
-    /// State of a process, group by group; for the SDEs the finer of their two time steps. In Regime II the state of an optimizer
-    /// is Φ(x_k), unless [`SlowRegime::landed`](crate::ensemble::SlowRegime::landed) is off.
+    /// State of a process, group by group; for the SDEs the finer of their two time steps. In Regime II the state of what does not
+    /// run on Γ is Φ(x_k), unless [`SlowRegime::landed`](crate::ensemble::SlowRegime::landed) is off.
     pub fn state(&self, process: usize) -> &'a [Lanes] {
         let track = &self.tracks[process];
         if track.landed.is_empty() {
@@ -69,7 +69,12 @@ impl<'a> BlockView<'a> {
 
     /// An SDE at its coarser time step; empty for other processes.
     pub fn coarse(&self, process: usize) -> &'a [Lanes] {
-        &self.tracks[process].coarse
+        let track = &self.tracks[process];
+        if track.landed_coarse.is_empty() {
+            &track.coarse
+        } else {
+            &track.landed_coarse
+        }
     }
 
     /// Failures of a process so far.
@@ -106,8 +111,9 @@ struct Track {
     coarse: Vec<Lanes>,
     /// The momentum at the coarser step of an SDE that has one.
     coarse_m: Vec<Lanes>,
-    /// Φ(x) at the last save step, for optimizers in Regime II.
+    /// Φ(x) at the last save step, in Regime II, for what does not run on Γ; and the same at the coarser step of the SDE.
     landed: Vec<Lanes>,
+    landed_coarse: Vec<Lanes>,
     coefficients: Vec<Coefficients>,
     /// Lanes that left the compact set, and where they stay.
     stopped: Vec<Lanes>,
@@ -141,6 +147,7 @@ impl Block {
         let noise = &ensemble.oracle.noise;
         let n = d * groups;
         let guard = if ensemble.region.is_some() { 1 } else { 0 };
+        let lands = ensemble.slow.as_ref().is_some_and(|s| s.landed);
         let tracks = ensemble
             .processes
             .iter()
@@ -164,11 +171,17 @@ impl Block {
                     _ => vec![],
                 },
                 landed: match p {
-                    Dynamics::Discrete { .. } | Dynamics::Coupled { .. }
-                        if ensemble.slow.as_ref().is_some_and(|s| s.landed) =>
+                    Dynamics::Discrete { .. }
+                    | Dynamics::Coupled { .. }
+                    | Dynamics::LimitingSde { .. }
+                        if lands =>
                     {
                         vec![Lanes::ZERO; n]
                     }
+                    _ => vec![],
+                },
+                landed_coarse: match p {
+                    Dynamics::LimitingSde { .. } if lands => vec![Lanes::ZERO; n],
                     _ => vec![],
                 },
                 coefficients: vec![Coefficients::default(); SEGMENT],

@@ -61,7 +61,7 @@ pub enum Dynamics {
         kind: RateKind,
     },
     /// dX = −λ_t ∇L dt + λ_t √η σ Σ^{1/2} dW by Euler–Maruyama at steps η/(2r) and η/r on the same Brownian path.
-    /// For σ = η^{-1/2} this is the limiting SDE, Eq. (51).
+    /// For σ = η^{-1/2} this is the limiting SDE, Eq. (51); with a smaller σ over a longer time, it is what (51) is between the regimes.
     LimitingSde {
         /// λ as a function of fast time.
         lambda: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
@@ -151,7 +151,7 @@ pub struct Ensemble {
     pub save: Vec<Steps>,
     /// Paths are stopped where they leave this set.
     pub region: Option<Region>,
-    /// Regime II: states are shown at Φ(x_k).
+    /// Regime II, and between the regimes: states are shown at Φ(x_k).
     pub slow: Option<SlowRegime>,
     /// What is recorded along the paths of discrete processes; Regime I.
     pub watch: Watch,

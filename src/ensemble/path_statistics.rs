@@ -2,9 +2,9 @@
 //!
 //! Nothing is kept of a single path once its block is done; memory depends on the plan alone.
 
+use super::Ensemble;
 use super::accumulator::{Moments, Plan, count, measure};
 use super::block::BlockView;
-use super::{Dynamics, Ensemble};
 use crate::real::Lanes;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct PathPlan {
 pub struct PathStatistics {
     /// `distance[common][pair]`: ‖left − right‖ and its largest value so far, and from [`MEAN_SQUARE`] on the squares of both.
     pub distance: Vec<Vec<Moments>>,
-    /// `step[common][process]`: the same between the two step sizes of a slow process.
+    /// `step[common][process]`: the same between the two step sizes of an SDE.
     pub step: Vec<Vec<Moments>>,
     /// `spread[common][process]`: ‖X_t − Φ(x_0)‖².
     pub spread: Vec<Vec<Moments>>,
@@ -131,14 +131,14 @@ impl<'a> PathCollector<'a> {
         let common = self.paths.common.binary_search(&save).ok();
         for process in (0..ensemble.processes.len()).filter(|&p| active[p]) {
             self.follow(save, common, process, view);
-            let slow = matches!(ensemble.processes[process], Dynamics::SlowSde { .. });
-            if slow {
-                let (fine, coarse) = (view.state(process), view.coarse(process));
+            let (fine, coarse) = (view.state(process), view.coarse(process));
+            let stepped = !coarse.is_empty();
+            if stepped {
                 let largest = &mut self.running_step[process];
                 distances(d, fine, coarse, &mut self.near, largest);
             }
             let Some(time) = common else { continue };
-            if slow {
+            if stepped {
                 measure(&mut self.moments, &self.near, view.alive, n);
                 self.total.step[time][process].merge(&self.moments);
             }

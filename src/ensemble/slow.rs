@@ -2,7 +2,9 @@
 //!
 //! One slow step covers many optimizer steps: W = −η Σ ξ_k, so that an increment over n steps is minus η times the sum of
 //! their innovations (theory: Sec. 5). For large η it is the other way round, and one optimizer step is bridged.
+//! Between the regimes ([`SlowClock`]) W = −ησ Σ ξ_k / σ_s, with σ_s = ησ/√(η^{1+s}) the noise scale of the slow SDE.
 
+use crate::clocks::SlowClock;
 use crate::projection::{Settings, Tolerance};
 
 /// How a slow process advances by a time h from X ∈ Γ, with ΔW the increment of its Brownian path and B = Σ^{1/2}(X).
@@ -30,10 +32,10 @@ pub struct SlowGrid {
 }
 
 impl SlowGrid {
-    /// The grid with a fine step near `step` (slow time) and a [`period`](SlowGrid::period) of at most `interval` optimizer
+    /// The grid with a fine step near `step` (slow time, in which an optimizer step takes `unit`) and a [`period`](SlowGrid::period) of at most `interval` optimizer
     /// steps, as good a divisor of `whole` steps as there is near the wanted one.
-    pub fn near(step: f64, eta: f64, interval: f64, whole: f64) -> SlowGrid {
-        let ratio = step / (eta * eta);
+    pub fn near(step: f64, unit: f64, interval: f64, whole: f64) -> SlowGrid {
+        let ratio = step / unit;
         let most = (0.5 * interval).floor();
         if ratio < 1.0 || most < 1.0 {
             return SlowGrid {
@@ -67,15 +69,17 @@ impl SlowGrid {
         }
     }
 
-    /// The fine step in slow time.
-    pub fn step(self, eta: f64) -> f64 {
-        eta * eta * self.stride as f64 / self.substeps as f64
+    /// The fine step in slow time, in which an optimizer step takes `unit`.
+    pub fn step(self, unit: f64) -> f64 {
+        unit * self.stride as f64 / self.substeps as f64
     }
 }
 
 /// What Regime II needs beside the processes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlowRegime {
+    /// What slow time is.
+    pub clock: SlowClock,
     /// The step of the slow processes.
     pub grid: SlowGrid,
     /// Φ(x_0): where the slow processes start.
@@ -93,7 +97,7 @@ impl SlowRegime {
     /// How Φ is computed in a slow step. Its errors add up like a drift of size tolerance/h, so that the tolerance is also at most
     /// 10⁻⁴ h.
     pub fn step_projection(&self, eta: f64) -> Settings {
-        let most = DRIFT_ACCURACY * self.grid.step(eta);
+        let most = DRIFT_ACCURACY * self.grid.step(self.clock.unit(eta));
         let given = self.projection.tolerance;
         Settings {
             tolerance: Tolerance {
@@ -114,10 +118,10 @@ mod tests {
         for eta in [0.1, 0.05, 0.0123, 0.004] {
             for step in [1e-3, 5e-3, 0.07] {
                 for interval in [1.0, 2.5, 3.0, 7.3, 97.0, 12_345.6] {
-                    let grid = SlowGrid::near(step, eta, interval, 8.0 * interval);
+                    let grid = SlowGrid::near(step, eta * eta, interval, 8.0 * interval);
                     assert!(grid.period() as f64 <= interval, "{grid:?}");
                     if grid.substeps == 1 {
-                        assert!(grid.step(eta) <= 1.75 * step, "{grid:?}");
+                        assert!(grid.step(eta * eta) <= 1.75 * step, "{grid:?}");
                     } else {
                         assert_eq!((grid.substeps % 2, grid.stride), (0, 1));
                     }
@@ -125,7 +129,10 @@ mod tests {
             }
         }
         // 0.001/0.0125² = 6.4, but 5 divides 640 steps.
-        assert_eq!(SlowGrid::near(0.001, 0.0125, 160.0, 640.0).stride, 5);
-        assert_eq!(SlowGrid::near(0.005, 0.1, 3.0, 50.0).substeps, 2);
+        assert_eq!(
+            SlowGrid::near(0.001, 0.0125 * 0.0125, 160.0, 640.0).stride,
+            5
+        );
+        assert_eq!(SlowGrid::near(0.005, 0.1 * 0.1, 3.0, 50.0).substeps, 2);
     }
 }

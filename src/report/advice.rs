@@ -1,6 +1,6 @@
 //! What to do next where the data cannot tell: with numbers, as far as the result holds them.
 
-use super::result::{Comparison, Regime, ScenarioResult, Verdict};
+use super::result::{Comparison, ScenarioResult, Verdict};
 
 /// Learning rates that a limit needs at least.
 const FEWEST_RATES: usize = 3;
@@ -40,7 +40,7 @@ pub fn advice(result: &ScenarioResult, comparison: &Comparison) -> Option<String
             duration(seconds * growth(result))
         ));
     }
-    // Half the smallest η takes as many path-steps as the whole ladder before it (three times as many in slow time).
+    // Half the smallest η takes as many path-steps as the whole ladder before it (2^{1+s} − 1 times as many in slow time).
     let ladder = comparison.functions.iter().map(|f| f.errors.len()).max();
     let ladder = ladder.unwrap_or(0).max(FEWEST_RATES - 1);
     let key = if ladder < result.cells.len() {
@@ -57,10 +57,7 @@ pub fn advice(result: &ScenarioResult, comparison: &Comparison) -> Option<String
 
 /// How many times as long a ladder takes that reaches down to half its smallest η.
 fn growth(result: &ScenarioResult) -> f64 {
-    match result.scenario.regime {
-        Regime::Fast => 2.0,
-        Regime::Slow => 4.0,
-    }
+    result.scenario.clock_exponent.exp2()
 }
 
 /// The next number with two significant digits.

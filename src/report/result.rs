@@ -1,11 +1,11 @@
 //! The result of one scenario: every number that tables and figures show, serialised to `result.json`.
 //!
-//! Times are on the clock of the scenario's [`Regime`]: fast t = kη or slow t = kη². Series run over the save times of their cell.
+//! Times are on the clock of the scenario's [`Regime`]: fast t = kη or slow t = kη^{1+s}, kη² in Regime II. Series run over the save times of their cell.
 
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout of `result.json`; raised whenever a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// A number with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,7 +177,8 @@ pub enum Regime {
     /// Regime I: O(1/η) steps, fast time t = kη (Theorem 4.5).
     #[default]
     Fast,
-    /// Regime II: O(1/η²) steps, slow time t = kη² (Theorem 5.5). Test functions are taken at Φ(x_k).
+    /// Regime II: O(1/η²) steps, slow time t = kη² (Theorem 5.5), or O(η^{−1−s}) steps, t = kη^{1+s}, between the regimes. Test
+    /// functions are taken at Φ(x_k).
     Slow,
 }
 
@@ -238,6 +239,9 @@ pub struct ScenarioInfo {
     pub dimension: usize,
     /// The clock of all times.
     pub regime: Regime,
+    /// p of that clock, t = kη^p: 1 in the fast regime, 1 + s in the slow one, which is 2 in Regime II.
+    #[serde(with = "number")]
+    pub clock_exponent: f64,
     /// Horizon T.
     pub horizon: f64,
 }

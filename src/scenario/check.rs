@@ -12,6 +12,7 @@ use super::raw::*;
 use super::settings::run_settings;
 use super::syntax::syntax_error;
 use super::{DataFolder, Overrides, Profile, Scenario};
+use crate::clocks::SlowClock;
 use crate::ensemble::{InitialMomentum, Region};
 use crate::expression::{ExpressionError, Scope, Values};
 use crate::landscape::{Landscape, broadcast};
@@ -219,11 +220,16 @@ fn check(
     }
     let scope = names(&raw.landscape, d)?;
     let noise = noise(&raw.noise, &landscape, &scope)?;
+    let slow_clock = slow_clock(raw.s, raw.regime)?;
     let RawNoiseScale {
         factor,
         power,
         svag,
     } = raw.noise_scale;
+    let power = power.unwrap_or(match raw.regime {
+        Regime::Fast => 0.0,
+        Regime::Slow => slow_clock.noise_power(),
+    });
     require(
         "noise_scale.factor",
         factor,
@@ -301,6 +307,7 @@ fn check(
         &scope,
         factor == 0.0,
         raw.regime,
+        slow_clock,
     )?;
     let landing = match raw.regime {
         Regime::Fast if raw.start.on_manifold => {
@@ -311,12 +318,15 @@ fn check(
         }
         Regime::Fast => None,
         Regime::Slow => {
-            require(
-                "noise_scale.power",
-                power,
-                power == 0.0,
-                "0 in the slow regime: Theorem 5.5 has σ = 1",
-            )?;
+            let wanted = slow_clock.noise_power();
+            let allowed = match slow_clock == SlowClock::REGIME_II {
+                true => "0 in the slow regime: Theorem 5.5 has σ = 1".to_string(),
+                false => format!(
+                    "−(1−s)/2 = {wanted} at s = {}, where noise moves paths along Γ at one pace for all η",
+                    slow_clock.s()
+                ),
+            };
+            require("noise_scale.power", power, power == wanted, &allowed)?;
             let landing = landing(&*oracle.landscape, &x0)?;
             if region.as_ref().is_some_and(|r| !r.contains(&landing)) {
                 return problem(
@@ -347,6 +357,7 @@ fn check(
         about: raw.about,
         profile,
         regime: raw.regime,
+        slow_clock,
         landing,
         slow_noise: oracle.noise.slow_noise().scaled(factor * factor),
         settings: text.to_string(),
@@ -383,6 +394,32 @@ fn check(
         );
     }
     Ok(scenario)
+}
+
+/// What slow time is.
+fn slow_clock(s: Option<f64>, regime: Regime) -> Result<SlowClock, Problem> {
+    let Some(s) = s else {
+        return Ok(SlowClock::REGIME_II);
+    };
+    if regime == Regime::Fast {
+        return problem(
+            "s",
+            format!(
+                "is {s}, but only the slow regime has a clock kη^{{1+s}}: set regime = \"slow\", or leave `s` out"
+            ),
+        );
+    }
+    SlowClock::new(s).map_or_else(
+        || {
+            problem(
+                "s",
+                format!(
+                    "is {s}, but must be above 0 and at most 1: t = kη^{{1+s}} (s = 0 is regime = \"fast\", s = 1 the slow regime of Theorem 5.5)"
+                ),
+            )
+        },
+        Ok,
+    )
 }
 
 /// Items of the paper, each once.

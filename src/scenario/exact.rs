@@ -174,7 +174,7 @@ impl Scenario {
     /// What is known of the processes on the ladder; `None` if that is nothing.
     pub(super) fn exact(&self, members: &[Member], systems: &[System]) -> Option<Exact> {
         let is_limit = |m: &Member| {
-            m.kind == ProcessKind::Sde
+            (m.kind == ProcessKind::Sde && self.regime == Regime::Fast)
                 || matches!(
                     m.kind.family(),
                     ProcessFamily::SlowSde | ProcessFamily::ClosedForm

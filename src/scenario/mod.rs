@@ -29,7 +29,7 @@ pub use known::Known;
 pub use run::total_work;
 pub use source::{DataFolder, Source};
 
-use crate::clocks::{FastTime, SlowTime, Steps};
+use crate::clocks::{FastTime, SlowClock, SlowTime, Steps};
 use crate::ensemble::{Damping, InitialMomentum, Region, SlowScheme, TestFunction};
 use crate::oracle::{Oracle, Svag};
 use crate::report::result::{Holds, ProcessFamily, Regime, Verdict};
@@ -74,7 +74,7 @@ impl Profile {
         let fast = self.fast_defaults();
         match regime {
             Regime::Fast => fast,
-            // Steps grow like 1/η², and every path costs projections: shorter ladders, fewer paths.
+            // Steps grow like η^{−1−s}, and every path costs projections: shorter ladders, fewer paths.
             Regime::Slow => Defaults {
                 etas: fast.etas - 1,
                 paths: fast.paths / 4,
@@ -222,7 +222,7 @@ impl ProcessKind {
     pub fn runs_in(self, regime: Regime) -> bool {
         match self.family() {
             ProcessFamily::Coupled if self != ProcessKind::Coupled => regime == Regime::Fast,
-            ProcessFamily::Sde => regime == Regime::Fast,
+            ProcessFamily::Sde => regime == Regime::Fast || self == ProcessKind::Sde,
             ProcessFamily::SlowSde | ProcessFamily::SlowControl => regime == Regime::Slow,
             _ => regime == Regime::Fast || self != ProcessKind::SgdmInertial,
         }
@@ -396,7 +396,7 @@ pub struct RunSettings {
     pub substeps: usize,
     /// Regime II: looks at the paths between two common times, for suprema and path functionals.
     pub looks: usize,
-    /// Regime II: the coarse step of the slow SDE is this times η, in slow time.
+    /// Regime II: the coarse step of the slow SDE is this times η^s, in slow time.
     pub slow_step: f64,
     /// Regime II: tolerance of Φ.
     pub projection_tolerance: f64,
@@ -438,6 +438,8 @@ pub struct Scenario {
     pub profile: Profile,
     /// The clock.
     pub regime: Regime,
+    /// What slow time is, in Regime II and between the regimes.
+    pub slow_clock: SlowClock,
     /// Φ(x_0), in Regime II.
     pub landing: Option<Vec<f64>>,
     /// What is known of Σ on Γ, for closed forms.
@@ -512,7 +514,7 @@ impl Scenario {
     pub fn horizon(&self) -> Horizon {
         match self.regime {
             Regime::Fast => Horizon::Fast(FastTime(self.run.horizon)),
-            Regime::Slow => Horizon::Slow(SlowTime(self.run.horizon)),
+            Regime::Slow => Horizon::Slow(SlowTime(self.run.horizon), self.slow_clock),
         }
     }
 
@@ -520,7 +522,7 @@ impl Scenario {
     pub(crate) fn time(&self, k: Steps, eta: f64) -> f64 {
         match self.regime {
             Regime::Fast => k.fast(eta).0,
-            Regime::Slow => k.slow(eta).0,
+            Regime::Slow => k.slow(eta, self.slow_clock).0,
         }
     }
 

@@ -28,6 +28,8 @@ pub struct RawScenario {
     /// The clock: `fast` (O(1/η) steps) or `slow` (O(1/η²) steps on the manifold of minimizers).
     #[serde(default)]
     pub regime: Regime,
+    /// Slow regime: t = kη^{1+s}.
+    pub s: Option<f64>,
     /// The loss L.
     pub landscape: RawLandscape,
     /// The law of the gradient noise v.
@@ -330,8 +332,8 @@ pub enum RawLabelLaw {
 pub struct RawNoiseScale {
     #[serde(default = "one")]
     pub factor: f64,
-    #[serde(default)]
-    pub power: f64,
+    /// 0 if absent; in the slow regime −(1−s)/2.
+    pub power: Option<f64>,
     /// σ = factor · √ℓ by SVAG with ℓ = η_max/η.
     #[serde(default)]
     pub svag: bool,
@@ -345,7 +347,7 @@ impl Default for RawNoiseScale {
     fn default() -> RawNoiseScale {
         RawNoiseScale {
             factor: 1.0,
-            power: 0.0,
+            power: None,
             svag: false,
         }
     }

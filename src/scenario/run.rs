@@ -5,7 +5,7 @@ use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, CoMoments, Control, Interrupted, Moments, TestFunction};
 use crate::report::result::{Effort, Holds, Regime, ScenarioResult, Verdict};
-use crate::theorems::slow_limit::{Claims, Findings};
+use crate::theorems::slow_limit::Findings;
 use crate::theorems::weak_approximation::{
     Claim, Demands, NORMAL_PATHS, Rung, effective_limits, judge,
 };
@@ -150,7 +150,7 @@ impl Scenario {
     /// What the theorem promises of a pair.
     pub(super) fn claim(&self, comparison: &Comparison) -> Claim {
         if self.regime == Regime::Slow {
-            return Claims::slow(comparison.alpha, self.starts_on_manifold()).expectations;
+            return self.slow_claims(comparison, comparison.alpha).expectations;
         }
         let Comparison {
             left, right, alpha, ..

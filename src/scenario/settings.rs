@@ -3,6 +3,7 @@
 use super::check::{Problem, bad_expression, problem, require};
 use super::raw::*;
 use super::{Profile, RunSettings};
+use crate::clocks::{SlowClock, clock_name};
 use crate::ensemble::TestFunction;
 use crate::expression::Scope;
 use crate::landscape::Landscape;
@@ -18,13 +19,14 @@ pub(super) fn run_settings(
     scope: &Scope,
     deterministic: bool,
     regime: Regime,
+    clock: SlowClock,
 ) -> Result<RunSettings, Problem> {
     let d = landscape.dimension();
     let defaults = profile.defaults(regime);
     let Some(horizon) = raw.horizon else {
         let clock = match regime {
-            Regime::Fast => "fast time t = kη",
-            Regime::Slow => "slow time t = kη²",
+            Regime::Fast => "fast time t = kη".to_string(),
+            Regime::Slow => format!("slow time t = {}", clock_name(clock.exponent())),
         };
         return problem(
             "run.horizon",
@@ -36,7 +38,7 @@ pub(super) fn run_settings(
     // The time of one step.
     let unit = |eta: f64| match regime {
         Regime::Fast => eta,
-        Regime::Slow => eta * eta,
+        Regime::Slow => clock.unit(eta),
     };
     require(
         "run.eta_max",
@@ -44,7 +46,10 @@ pub(super) fn run_settings(
         eta_max > 0.0 && unit(eta_max) <= horizon,
         match regime {
             Regime::Fast => "above 0 and at most the horizon",
-            Regime::Slow => "above 0 and at most the square root of the horizon",
+            Regime::Slow if clock == SlowClock::REGIME_II => {
+                "above 0 and at most the square root of the horizon"
+            }
+            Regime::Slow => "above 0, with η^{1+s} at most the horizon",
         },
     )?;
     let count = |key: &str, value: usize, low: usize, high: usize| -> Result<usize, Problem> {
@@ -100,7 +105,7 @@ pub(super) fn run_settings(
         "run.slow_step",
         slow_step,
         slow_step > 0.0 && slow_step <= 10.0,
-        "above 0 and at most 10: the coarse step of the slow SDE is slow_step · η",
+        "above 0 and at most 10: the coarse step of the slow SDE is slow_step · η^s",
     )?;
     let projection_tolerance = raw.projection_tolerance.unwrap_or(1e-6);
     require(

@@ -7,9 +7,9 @@ use super::run::{natural_scales, rung};
 use super::system::{Member, SLICED, System};
 use super::{Comparison, ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, Dynamics, FUNCTIONALS, Law, MEAN_SQUARE, Moments};
-use crate::report::result::{DistanceKind, Holds, Regime};
+use crate::report::result::{DistanceKind, Holds, ProcessFamily, Regime};
 use crate::theorems::everywhere::{Kind, ROUNDING, judge_everywhere};
-use crate::theorems::slow_limit::{Claims, Findings, Ladder, judge_all};
+use crate::theorems::slow_limit::{Claims, Findings, Ladder, SlowPair, judge_all};
 use crate::theorems::weak_approximation::{Demands, Rung};
 
 /// Functions that vary less than this part of their size along Γ are constant there, and are not judged.
@@ -97,6 +97,20 @@ impl Scenario {
             (d.hypot(x - l), s.hypot(*l))
         });
         distance <= ON_MANIFOLD * size
+    }
+
+    /// What is expected of a pair on the slow clock.
+    pub(super) fn slow_claims(&self, comparison: &Comparison, alpha: f64) -> Claims {
+        let limit = |kind: ProcessKind| {
+            use ProcessFamily::{ClosedForm, SlowControl, SlowSde};
+            matches!(kind.family(), SlowSde | SlowControl | ClosedForm)
+        };
+        Claims::slow(SlowPair {
+            s: self.slow_clock.s(),
+            alpha,
+            on_manifold: self.starts_on_manifold(),
+            limit: limit(comparison.left) || limit(comparison.right),
+        })
     }
 
     pub(super) fn judge_slow(
@@ -237,7 +251,7 @@ impl Scenario {
         }
         let claims = match self.regime {
             Regime::Fast => Claims::uniform(self.claim(comparison)),
-            Regime::Slow => Claims::slow(alpha, self.starts_on_manifold()),
+            Regime::Slow => self.slow_claims(comparison, alpha),
         };
         if comparison.right == ProcessKind::ClosedForm {
             ladders.extend(self.density_ladders(views));

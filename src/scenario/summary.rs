@@ -4,6 +4,7 @@ use super::exact::Exact;
 use super::slow::whole_laws;
 use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
+use crate::clocks::clock_name;
 use crate::ensemble::{Accumulator, CoMoments, Dynamics};
 use crate::report::result::*;
 use crate::theorems::everywhere::ROUNDING;
@@ -135,6 +136,10 @@ impl Scenario {
                 settings: self.settings.clone(),
                 dimension: self.x0.len(),
                 regime: self.regime,
+                clock_exponent: match self.regime {
+                    Regime::Fast => 1.0,
+                    Regime::Slow => self.slow_clock.exponent(),
+                },
                 horizon: self.run.horizon,
             },
             processes: members.iter().map(|m| self.describe(*m)).collect(),
@@ -212,8 +217,10 @@ impl Scenario {
     /// Whether a density that the scenario states is drawn with the histograms of a process: with the SDE's, or where that does
     /// not run with those that are compared with the law.
     fn shows_stated_law(&self, kind: ProcessKind) -> bool {
-        let is_limit =
-            |k: ProcessKind| k == ProcessKind::Sde || k.family() == ProcessFamily::SlowSde;
+        let is_limit = |k: ProcessKind| match self.regime {
+            Regime::Fast => k == ProcessKind::Sde,
+            Regime::Slow => k.family() == ProcessFamily::SlowSde,
+        };
         let runs = |c: &&super::Comparison| is_limit(c.left) || is_limit(c.right);
         match self.comparisons.iter().find(runs) {
             Some(_) => is_limit(kind),
@@ -386,8 +393,11 @@ impl Scenario {
             "Assumptions at α = {}: 5.3 {}; 5.4 holds with Q = {}.",
             member.alpha,
             match timed {
-                true => "holds, since η_k = η λ at slow time kη²",
-                false => "fails, since η_k is not a function of slow time",
+                true => format!(
+                    "holds, since η_k = η λ at slow time {}",
+                    clock_name(self.slow_clock.exponent())
+                ),
+                false => "fails, since η_k is not a function of slow time".to_string(),
             },
             constants.join(" and ")
         )

@@ -154,20 +154,37 @@ impl Scenario {
         Arc::new(move |t| shape.limit(t, horizon).unwrap_or(1.0))
     }
 
+    /// λ as a function of fast time.
+    fn fast_rate(&self, eta: f64) -> Arc<dyn Fn(f64) -> f64 + Send + Sync> {
+        let rate = self.timed(&self.learning_rate);
+        match self.regime {
+            Regime::Fast => rate,
+            Regime::Slow => {
+                let unit = self.slow_clock.fast_unit(eta);
+                Arc::new(move |t| rate(t * unit))
+            }
+        }
+    }
+
     /// The step of the slow processes at η.
     pub(super) fn slow_grid(&self, eta: f64) -> SlowGrid {
-        let run = &self.run;
-        let steps = run.horizon / (eta * eta);
+        let (run, clock) = (&self.run, self.slow_clock);
+        let steps = run.horizon / clock.unit(eta);
         let times = run.times as f64;
-        let fine = 0.5 * run.slow_step * eta;
-        SlowGrid::near(fine, eta, steps / (times * run.looks as f64), steps / times)
+        let fine = 0.5 * run.slow_step * clock.fast_unit(eta);
+        SlowGrid::near(
+            fine,
+            clock.unit(eta),
+            steps / (times * run.looks as f64),
+            steps / times,
+        )
     }
 
     /// The save steps at η in Regime II: the common times, and looks between them, at whole slow steps.
     fn slow_saves(&self, eta: f64) -> (Vec<Steps>, Vec<usize>) {
         let run = &self.run;
         let period = self.slow_grid(eta).period();
-        let steps = run.horizon / (eta * eta);
+        let steps = run.horizon / self.slow_clock.unit(eta);
         let looks = run.times * run.looks;
         let last = ((steps * (1.0 + 1e-12)) as u64 / period).max(1);
         let saves: Vec<Steps> = (0..=looks)
@@ -265,7 +282,7 @@ impl Scenario {
                     states: Arc::default(),
                 },
                 ProcessKind::Sde => Dynamics::LimitingSde {
-                    lambda: self.timed(&self.learning_rate),
+                    lambda: self.fast_rate(eta),
                     substeps: self.run.substeps,
                 },
                 ProcessKind::Coupled
@@ -360,6 +377,7 @@ impl Scenario {
                 save,
                 region: self.region.clone(),
                 slow: self.landing.as_ref().map(|landing| SlowRegime {
+                    clock: self.slow_clock,
                     grid: self.slow_grid(eta),
                     landing: landing.clone(),
                     projection: self.projection(),

@@ -10,7 +10,7 @@ pub use convention::{
 };
 pub use shape::{Shape, ShapeError};
 
-use crate::clocks::{FastTime, SlowTime, Steps};
+use crate::clocks::{FastTime, SlowClock, SlowTime, Steps};
 use crate::landscape::Coefficients;
 use averaged::{Checkpoints, Sum};
 use std::sync::OnceLock;
@@ -21,8 +21,8 @@ use thiserror::Error;
 pub enum Horizon {
     /// Regime I: λ and μ are functions of t = kη.
     Fast(FastTime),
-    /// Regime II: λ and μ are functions of t = kη².
-    Slow(SlowTime),
+    /// Regime II, and between the regimes: λ and μ are functions of t = kη^{1+s}, kη² in Regime II.
+    Slow(SlowTime, SlowClock),
 }
 
 impl Horizon {
@@ -30,29 +30,29 @@ impl Horizon {
     pub fn time(self) -> f64 {
         match self {
             Horizon::Fast(t) => t.0,
-            Horizon::Slow(t) => t.0,
+            Horizon::Slow(t, _) => t.0,
         }
     }
 
-    /// The time of one step: η or η².
+    /// The time of one step: η or η^{1+s}.
     pub fn unit(self, eta: f64) -> f64 {
         match self {
             Horizon::Fast(_) => eta,
-            Horizon::Slow(_) => eta * eta,
+            Horizon::Slow(_, clock) => clock.unit(eta),
         }
     }
 
-    /// The number of steps ⌊T/η⌋ or ⌊T/η²⌋.
+    /// The number of steps ⌊T/η⌋ or ⌊T/η^{1+s}⌋.
     pub fn steps(self, eta: f64) -> Steps {
         match self {
             Horizon::Fast(t) => t.steps(eta),
-            Horizon::Slow(t) => t.steps(eta),
+            Horizon::Slow(t, clock) => t.steps(eta, clock),
         }
     }
 }
 
 /// A family of schedules with one member for each scale η (Def. 4.1): η_k = η λ(t), 1 − β_k = η^α μ(t), where t is kη or
-/// kη² (see [`Horizon`]).
+/// kη^{1+s} (see [`Horizon`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScheduleFamily {
     /// λ.

@@ -5,7 +5,7 @@ use crate::clocks::Steps;
 use std::f64::consts::PI;
 use thiserror::Error;
 
-/// A non-negative function on [0, T], where time t is kη (Regime I) or kη² (Regime II), see [`Horizon`].
+/// A non-negative function on [0, T], where time t is kη (Regime I) or kη^{1+s} (kη² in Regime II), see [`Horizon`].
 ///
 /// Past T every shape of time keeps its value at T; [`Steps`](Shape::Steps) keeps its last value and
 /// [`Cycle`](Shape::Cycle) goes on periodically. The constructors ([`Shape::constant`], …) check their arguments;

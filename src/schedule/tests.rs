@@ -304,7 +304,7 @@ fn values_of_the_shapes() {
     assert_eq!(cycle.integral(0.1, 1.0), None);
 
     // On the slow clock one step lasts η².
-    let slow = Horizon::Slow(SlowTime(1.0));
+    let slow = Horizon::Slow(SlowTime(1.0), crate::clocks::SlowClock::REGIME_II);
     let shapes = family(warm, Shape::Constant(1.0), 0.5);
     let s = Schedule::new(&shapes, 0.1, slow).unwrap();
     assert_eq!(s.steps(), Steps(100));

@@ -50,12 +50,17 @@ pub struct Findings {
 
 /// The exponents of η in the error expansions.
 ///
-/// In Regime II, at momentum index α: expectations, from x_0 ∈ Γ: normal fluctuations relax in η^{−1} steps (α < 1) or at the pace of the momentum, in η^{−α}
-/// (α > 1), while Γ is explored in η^{−2}: the ratios are η and η^{2−α}, the latter also the delay of the momentum in slow
-/// time. The stationary normal variance itself is right up to η whatever α (theory: Sec. 6, closed form 1). The fall from
+/// On the clock t = kη^{1+s} with σ = η^{-(1−s)/2} (s = 1 is Regime II), at momentum index α: expectations against (4), from x_0 ∈ Γ: normal
+/// fluctuations of variance O(η^s) relax in η^{−1} steps (α < 1) or at the pace of the momentum, in η^{−α} (α > 1), while Γ is explored in
+/// η^{−1−s}: the ratios are η^s and η^{1+s−α}, the latter also the delay of the momentum in slow time. The stationary normal variance
+/// itself is right up to a factor 1 + O(η) whatever α (theory: Sec. 6, closed form 1). The fall from
 /// x_0 ∉ Γ follows the gradient flow up to η^{1−α}, the memory of the momentum in fast time. Paths: normal fluctuations of
-/// size √η turn the noise by as much, and what the momentum still holds is of size η^{1−α/2}. From α = 2 on nothing vanishes,
+/// size η^{s/2} turn the noise by as much, and what the momentum still holds is of size η^{(1+s−α)/2}. From α = 1 + s on nothing vanishes,
 /// and any expansion will do.
+///
+/// SGD, SGDM and (51) among themselves fluctuate alike, so that η^s is not among their errors: what is left is the step, η, the delay
+/// of the momentum, and the fall. Hence (51) hands over to (4) where η^s is no more than these: for SGDM that falls onto Γ at s = 1 − α,
+/// for SGD only at s = 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     /// Of expectations, of path functionals too.
@@ -76,10 +81,15 @@ impl Claims {
         }
     }
 
-    /// The claim in Regime II at momentum index α ≥ 0 (0 for SGD), for paths that start on Γ or off it.
-    pub fn slow(alpha: f64, on_manifold: bool) -> Claims {
-        let claim = |mut generators: Vec<f64>| {
-            if !on_manifold {
+    /// The claim about two processes in Regime II, or between the regimes.
+    pub fn slow(pair: SlowPair) -> Claims {
+        let SlowPair { s, alpha, .. } = pair;
+        let claim = |part: f64| {
+            let mut generators = vec![part, part * (1.0 + s - alpha)];
+            if pair.limit {
+                generators.push(part * s);
+            }
+            if !pair.on_manifold {
                 generators.push(1.0 - alpha);
             }
             generators.retain(|g| *g > 1e-9);
@@ -91,11 +101,24 @@ impl Claims {
             }
         };
         Claims {
-            expectations: claim(vec![1.0, 2.0 - alpha]),
-            distances: claim(vec![0.5, 1.0 - 0.5 * alpha]),
-            mean_squares: claim(vec![1.0, 2.0 - alpha]),
+            expectations: claim(1.0),
+            distances: claim(0.5),
+            mean_squares: claim(1.0),
         }
     }
+}
+
+/// What the errors of two processes on the slow clock depend on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowPair {
+    /// s of the clock t = kη^{1+s}.
+    pub s: f64,
+    /// The momentum index α ≥ 0; 0 where neither has momentum.
+    pub alpha: f64,
+    /// Whether x_0 ∈ Γ.
+    pub on_manifold: bool,
+    /// Whether one of them is the slow SDE (4).
+    pub limit: bool,
 }
 
 /// Judges one comparison. `rungs`, `scales` and `names` are those of the expectations.
@@ -263,6 +286,16 @@ mod tests {
         precision: None,
     };
 
+    /// A process of Regime II and the slow SDE.
+    fn regime_two(alpha: f64, on_manifold: bool) -> SlowPair {
+        SlowPair {
+            s: 1.0,
+            alpha,
+            on_manifold,
+            limit: true,
+        }
+    }
+
     /// Batches of the laws, as in a run.
     const BATCHES: usize = 16;
 
@@ -363,7 +396,7 @@ mod tests {
             ladder(DistanceKind::Functional, &functional, 2e-3, 0),
         ];
         let names: Vec<String> = (0..3).map(|h| format!("h{h}")).collect();
-        let claim = Claims::slow(0.5, true);
+        let claim = Claims::slow(regime_two(0.5, true));
         judge_all(&claim, &rungs, &[scale; 3], &names, ladders, DEMANDS)
     }
 
@@ -431,7 +464,7 @@ mod tests {
             fewest_paths: 8,
             ..DEMANDS
         };
-        let claim = Claims::slow(0.0, true);
+        let claim = Claims::slow(regime_two(0.0, true));
         let names = ["h".to_string()];
         let ladder = |seed: u64, limit: f64| -> Vec<Rung> {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -489,7 +522,7 @@ mod tests {
     /// A path lost to a blow-up, or a number that is not there, in any ladder: no verdict.
     #[test]
     fn what_is_lost_is_not_judged() {
-        let claim = Claims::slow(0.5, true);
+        let claim = Claims::slow(regime_two(0.5, true));
         let whole = |lost: u64, error: f64| {
             let rungs: Vec<Rung> = (0..6)
                 .map(|i| {
@@ -525,7 +558,7 @@ mod tests {
     #[test]
     fn exponents_of_the_claim() {
         let of = |alpha: f64, on: bool| {
-            let claim = Claims::slow(alpha, on);
+            let claim = Claims::slow(regime_two(alpha, on));
             (claim.expectations.generators, claim.distances.generators)
         };
         assert_eq!(of(0.0, true), (vec![1.0, 2.0], vec![0.5, 1.0]));
@@ -534,5 +567,42 @@ mod tests {
         assert_eq!(of(1.0, false), (vec![1.0], vec![0.5]));
         assert_eq!(of(1.5, true), (vec![0.5, 1.0], vec![0.25, 0.5]));
         assert_eq!(of(2.0, true), (vec![1.0], vec![0.5]));
+    }
+
+    /// Between the regimes: η^s is an error of (4) alone, the fall costs what uses momentum η^{1−α}, and at s = 1 (4) is no worse than (51).
+    #[test]
+    fn exponents_between_the_regimes() {
+        let of = |s: f64, alpha: f64, on_manifold: bool, limit: bool| {
+            let claim = Claims::slow(SlowPair {
+                s,
+                alpha,
+                on_manifold,
+                limit,
+            });
+            (
+                claim.expectations.generators,
+                claim.distances.generators,
+                claim.mean_squares.generators,
+            )
+        };
+        let (expectations, distances, squares) = of(0.5, 0.0, true, true);
+        assert_eq!(expectations, [0.5, 1.0, 1.5]);
+        assert_eq!(distances, [0.25, 0.5, 0.75]);
+        assert_eq!(squares, expectations);
+        assert_eq!(of(0.5, 0.0, true, false).0, [1.0, 1.5]);
+        assert_eq!(of(0.5, 0.75, false, true).0, [0.25, 0.5, 0.75, 1.0]);
+        assert_eq!(of(0.5, 0.75, false, false).0, [0.25, 0.75, 1.0]);
+        assert_eq!(of(0.5, 0.75, true, false).0, [0.75, 1.0]);
+        for (alpha, on) in [(0.0, true), (0.5, false), (0.75, true), (1.5, false)] {
+            assert_eq!(of(1.0, alpha, on, true), of(1.0, alpha, on, false));
+        }
+        // The hand-over: least exponents of (4) and of (51) for SGDM that falls.
+        let least = |s: f64, alpha: f64, limit: bool| of(s, alpha, false, limit).0[0];
+        for alpha in [0.25, 0.5, 0.75] {
+            for s in [0.125, 0.25, 0.5, 0.75, 1.0] {
+                let as_good = least(s, alpha, true) >= least(s, alpha, false);
+                assert_eq!(as_good, s >= 1.0 - alpha, "s = {s}, α = {alpha}");
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ mod paths;
 mod twin;
 
 use common::*;
-use slowsde::clocks::SlowTime;
+use slowsde::clocks::{SlowClock, SlowTime};
 use slowsde::ensemble::*;
 use slowsde::landscape::*;
 use slowsde::oracle::{Factor, Noise};
@@ -26,7 +26,14 @@ fn slow_schedule(lambda: Shape, mu: Shape, alpha: f64, eta: f64, t: f64) -> Arc<
         momentum: mu,
         alpha,
     };
-    Arc::new(Schedule::new(&family, eta, Horizon::Slow(SlowTime(t))).unwrap())
+    Arc::new(
+        Schedule::new(
+            &family,
+            eta,
+            Horizon::Slow(SlowTime(t), SlowClock::REGIME_II),
+        )
+        .unwrap(),
+    )
 }
 
 /// SGD at λ = 1.
@@ -69,6 +76,7 @@ fn slow_ensemble(
     let landing = landscape.exact_projection(&start).unwrap();
     Ensemble {
         slow: Some(SlowRegime {
+            clock: SlowClock::REGIME_II,
             grid,
             landing: landing.as_slice().to_vec(),
             projection: Settings {
@@ -106,7 +114,7 @@ fn stepped(h: f64, eta: f64) -> SlowGrid {
         }
     };
     assert!(
-        (grid.step(eta) - h).abs() < 1e-9 * h,
+        (grid.step(eta * eta) - h).abs() < 1e-9 * h,
         "{grid:?} at η = {eta}"
     );
     grid

@@ -162,7 +162,7 @@ fn the_two_schemes_have_one_limit_and_weak_order_one() {
 #[test]
 fn errors_of_projections_do_not_add_up() {
     let (eta, horizon) = (0.0025, 0.1);
-    let steps = SlowTime(horizon).steps(eta).0;
+    let steps = SlowTime(horizon).steps(eta, SlowClock::REGIME_II).0;
     let run = |tolerance: f64| {
         let mut e = slow_ensemble(
             Hyperbola,

@@ -150,7 +150,8 @@ impl Block {
         let d = ensemble.dimension();
         let (noise, landscape) = (&*ensemble.oracle.noise, &*ensemble.oracle.landscape);
         let eta = ensemble.eta;
-        let step = slow.grid.step(eta) * if coarse { 2.0 } else { 1.0 };
+        let sigma = slow.clock.noise_scale(ensemble.sigma, eta);
+        let step = slow.grid.step(slow.clock.unit(eta)) * if coarse { 2.0 } else { 1.0 };
         for index in 0..self.tracks.len() {
             let Dynamics::SlowSde { lambda, scheme } = &ensemble.processes[index] else {
                 continue;
@@ -158,7 +159,7 @@ impl Block {
             if !ensemble.active[index] {
                 continue;
             }
-            let rate = lambda(at * eta * eta);
+            let rate = lambda(slow.clock.at(at, eta).0);
             let track = &mut self.tracks[index];
             let mut x = std::mem::take(if coarse {
                 &mut track.coarse
@@ -194,7 +195,7 @@ impl Block {
                     for (i, column) in work.columns.chunks_exact_mut(d).enumerate() {
                         work.unit.fill(Lanes::ZERO);
                         work.unit[i] = Lanes::ONE;
-                        noise.diffuse(ensemble.sigma, x, &work.unit, column, &mut self.scratch);
+                        noise.diffuse(sigma, x, &work.unit, column, &mut self.scratch);
                     }
                     work.batch
                         .drift(landscape, x, &work.columns, &mut work.drift);
@@ -298,7 +299,7 @@ impl Block {
         }
     }
 
-    /// What observers see of a process in Regime II: Φ(x_k), or the point of a prescribed curve.
+    /// What observers see of a process in Regime II: Φ(x_k), for the SDE at both its steps, or the point of a prescribed curve.
     pub(super) fn show(&mut self, ensemble: &Ensemble, first: u64, save: usize, step: u64) {
         let d = ensemble.dimension();
         for (track, process) in self.tracks.iter_mut().zip(&ensemble.processes) {
@@ -319,6 +320,7 @@ impl Block {
                 continue;
             }
             let mut landed = std::mem::take(&mut track.landed);
+            let mut coarse = std::mem::take(&mut track.landed_coarse);
             landed.copy_from_slice(&track.x);
             let place = Place {
                 first,
@@ -327,7 +329,12 @@ impl Block {
                 look: true,
             };
             self.land(ensemble, slow, place, &mut landed);
-            self.tracks[index].landed = landed;
+            if !coarse.is_empty() {
+                coarse.copy_from_slice(&self.tracks[index].coarse);
+                self.land(ensemble, slow, place, &mut coarse);
+            }
+            let track = &mut self.tracks[index];
+            (track.landed, track.landed_coarse) = (landed, coarse);
         }
     }
 }

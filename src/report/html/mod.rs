@@ -12,6 +12,7 @@ use super::plots::text::percent as coverage;
 use super::result::{Holds, Regime, ScenarioResult, Verdict};
 use super::summary::{Row, ScenarioRow};
 use super::terminal;
+use crate::clocks::clock_name;
 use crate::paper::{ITEMS, Item};
 use askama::Template;
 use base64::Engine;
@@ -564,7 +565,11 @@ fn facts(result: &ScenarioResult) -> Vec<(&'static str, String)> {
             "Regime",
             match info.regime {
                 Regime::Fast => format!("fast time t = kη up to T = {}", info.horizon),
-                Regime::Slow => format!("slow time t = kη² up to T = {}", info.horizon),
+                Regime::Slow => format!(
+                    "slow time t = {} up to T = {}",
+                    clock_name(info.clock_exponent),
+                    info.horizon
+                ),
             },
         ),
         ("Dimension", info.dimension.to_string()),

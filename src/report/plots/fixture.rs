@@ -386,6 +386,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
             settings: String::new(),
             dimension: 2,
             regime: Regime::Fast,
+            clock_exponent: 1.0,
             horizon: HORIZON,
         },
         processes,

@@ -38,7 +38,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::report::result::{Cell, Comparison, ProcessSummary, Regime, ScenarioResult};
+use crate::report::result::{
+    Cell, Comparison, ProcessSummary, Regime, ScenarioInfo, ScenarioResult,
+};
 use layout::{Sheet, Width};
 use text::Label;
 
@@ -286,13 +288,13 @@ pub fn clock(regime: Regime) -> &'static str {
     }
 }
 
-/// Label of an axis of time: fast time *t* = *k*η or slow time *t* = *k*η².
-pub fn time_label(regime: Regime) -> Label {
-    let label = Label::new(clock(regime)).then(" ").italic("t");
+/// Label of an axis of time: fast time *t* = *k*η or slow time *t* = *k*η², between the regimes *t* = *k*η¹⁺ˢ.
+pub fn time_label(info: &ScenarioInfo) -> Label {
+    let label = Label::new(clock(info.regime)).then(" ").italic("t");
     let label = label.then(" = ").italic("k").then("η");
-    match regime {
+    match info.regime {
         Regime::Fast => label,
-        Regime::Slow => label.superscript("2"),
+        Regime::Slow => label.superscript(info.clock_exponent.to_string()),
     }
 }
 

@@ -130,7 +130,7 @@ fn sheet<'a>(result: &'a ScenarioResult, paths: &'a SamplePaths) -> Option<Sheet
         span.include(result.scenario.horizon);
     }
     let in_time = (
-        Axis::linear(span.padded(0.0, 0.0), time_label(regime), wanted),
+        Axis::linear(span.padded(0.0, 0.0), time_label(&result.scenario), wanted),
         Axis::linear(coordinate(0).padded(0.05, 0.05), Label::function("x[1]"), 5),
     );
     let in_plane = plane.then(|| {

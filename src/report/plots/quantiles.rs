@@ -167,7 +167,7 @@ fn sheet<'a>(
                 ),
             }),
             notes: Vec::new(),
-            x: Axis::linear(span, time_label(result.scenario.regime), 5),
+            x: Axis::linear(span, time_label(&result.scenario), 5),
             y: Axis::linear(range, symbol.clone(), 5),
             isometric: false,
             body: Box::new(move |pen: &mut Pen, frame: &Frame| {

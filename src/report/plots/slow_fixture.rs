@@ -449,6 +449,7 @@ pub fn hyperbola() -> ScenarioResult {
             settings: String::new(),
             dimension: 2,
             regime: Regime::Slow,
+            clock_exponent: 2.0,
             horizon: HORIZON,
         },
         processes: KINDS
