@@ -205,6 +205,8 @@ pub struct ScenarioResult {
     pub contours: Option<ContourGrid>,
     /// d = 2: many paths at some times, in Regime II with the manifold Γ.
     pub clouds: Option<Clouds>,
+    /// Distances of the iterates from (51) and from (4) at some η, where both run in the slow regime; empty elsewhere.
+    pub hand_over: Vec<HandOver>,
     /// Facts worth a line in the report: constants of the schedule family, assumptions that fail, exits.
     pub notes: Vec<String>,
     /// What it cost.
@@ -686,6 +688,29 @@ pub struct Clouds {
     /// Γ as polylines of points (x₁, x₂) around the paths; empty in Regime I.
     #[serde(with = "number")]
     pub manifold: Vec<Vec<Vec<f64>>>,
+}
+
+/// How far apart iterates are at one η, from the first step to the last: what (51) and (4) describe, and from when on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandOver {
+    /// Learning-rate scale.
+    #[serde(with = "number")]
+    pub eta: f64,
+    /// Steps k, increasing, about evenly spaced in ln k.
+    pub steps: Vec<u64>,
+    /// The comparisons of two processes with paths.
+    pub pairs: Vec<PairDistance>,
+}
+
+/// The distance between two processes on one noise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PairDistance {
+    /// Left process.
+    pub left: usize,
+    /// Right process.
+    pub right: usize,
+    /// (E‖left − right‖²)^{1/2} of the states themselves, not of Φ, at the steps, with pointwise intervals.
+    pub distance: EstimateSeries,
 }
 
 /// What the run cost.

@@ -7,6 +7,7 @@ mod drawings;
 mod exact;
 mod expressions;
 mod flow;
+mod hand_over;
 mod kept;
 mod known;
 mod landscapes;

@@ -149,6 +149,7 @@ impl Scenario {
             sample_paths: paths,
             contours,
             clouds,
+            hand_over: self.hand_over(members, systems),
             notes,
             effort,
             machine: Machine::here(),

@@ -368,7 +368,7 @@ fn refutation(result: &ScenarioResult) -> String {
 }
 
 /// How to read the figures whose names begin so.
-const READINGS: [(&str, &str); 14] = [
+const READINGS: [(&str, &str); 15] = [
     (
         "error_ladder",
         "Follow a curve to the left, to smaller η: under the claim it goes down, and stays below a line of the guaranteed slope \
@@ -402,6 +402,12 @@ const READINGS: [(&str, &str); 14] = [
         "map",
         "Under the claim every row grows paler to the left, where η is smaller, until it is hatched, which means that only noise is \
          left; a row that stayed dark would speak against the claim. Upper rows have more momentum.",
+    ),
+    (
+        "hand_over",
+        "Where a green line is far below the orange one of the same dash, (51) describes the process and (4) does not: before it has \
+         fallen onto Γ, and as far as its fluctuations around Γ are asked for. Where they meet, (51) has handed over to (4): for SGDM it is \
+         its momentum that parts it from both.",
     ),
     (
         "means",
@@ -455,6 +461,7 @@ fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
                 "limit",
                 "limits",
                 "distances",
+                "hand_over",
                 "exact_ladder",
                 "order",
                 "map",

@@ -396,6 +396,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
         sample_paths: Some(sample_paths(&kinds, 1.0 / 64.0, 3, &mut normal)),
         contours: Some(ContourGrid { x, y, values }),
         clouds: None,
+        hand_over: vec![],
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),

@@ -16,6 +16,7 @@ pub mod export;
 pub(in crate::report) mod fixture;
 pub mod fonts;
 pub mod frame;
+pub mod hand_over;
 mod kernel;
 pub mod layout;
 pub mod limit;
@@ -169,10 +170,11 @@ impl Default for Drawing {
 pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
     type Family = fn(&ScenarioResult) -> Vec<Sheet<'_>>;
     // With whether every panel is a time.
-    let families: [(Family, bool); 13] = [
+    let families: [(Family, bool); 14] = [
         (error_ladder::sheets, false),
         (limit::sheets, false),
         (distances::sheets, false),
+        (hand_over::sheets, false),
         (exact_ladder::sheets, false),
         (order::sheets, false),
         (map::sheets, false),

@@ -470,6 +470,7 @@ pub fn hyperbola() -> ScenarioResult {
             values,
         }),
         clouds: Some(clouds),
+        hand_over: vec![],
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),

@@ -1,0 +1,167 @@
+//! How far the iterates themselves are from (51) and from (4), from the first steps to the end: where one limit hands over to the other.
+
+use super::Scenario;
+use super::system::{Member, System};
+use crate::clocks::Steps;
+use crate::ensemble::{Block, BlockView, Dynamics, Ensemble, Observer};
+use crate::real::{LANES, Lanes};
+use crate::report::result::{
+    Estimate, EstimateSeries, HandOver, PairDistance, ProcessFamily, Regime,
+};
+use rayon::prelude::*;
+
+/// Paths, and looks at them, evenly spaced in ln k.
+const PATHS: u64 = 512;
+const LOOKS: u32 = 48;
+
+/// Learning rates that are looked at: both ends of the ladder and the middle.
+const RATES: usize = 3;
+
+const LEVEL: f64 = 0.95;
+
+/// Sums over paths, of ‖left − right‖² and of its square: `sums[pair][look]`.
+struct Collector<'a> {
+    pairs: &'a [(usize, usize)],
+    count: u64,
+    sums: Vec<Vec<[f64; 2]>>,
+    alive: Vec<u64>,
+}
+
+impl Observer for Collector<'_> {
+    fn observe(&mut self, save: usize, view: &BlockView<'_>) {
+        let d = view.ensemble.dimension();
+        for (&(left, right), sums) in self.pairs.iter().zip(&mut self.sums) {
+            let groups = view.state(left).chunks_exact(d);
+            let groups = groups.zip(view.state(right).chunks_exact(d));
+            for (j, ((a, b), alive)) in groups.zip(view.alive).enumerate() {
+                let square = a.iter().zip(b).fold(Lanes::ZERO, |s, (&a, &b)| {
+                    let e = a - b;
+                    e.mul_add(e, s)
+                });
+                let square = alive.select(square, Lanes::ZERO).to_array();
+                let used = (self.count as usize).saturating_sub(j * LANES).min(LANES);
+                for s in &square[..used] {
+                    sums[save][0] += s;
+                    sums[save][1] += s * s;
+                }
+            }
+        }
+        let alive = view.alive.iter().map(|a| a.to_bitmask().count_ones());
+        self.alive[save] = u64::from(alive.sum::<u32>());
+    }
+
+    fn finish(&mut self, _view: &BlockView<'_>) {}
+}
+
+impl Scenario {
+    /// Distances of the iterates at both ends and in the middle of the ladder, where (51) and (4) both run.
+    pub(super) fn hand_over(&self, members: &[Member], systems: &[System]) -> Vec<HandOver> {
+        let runs = |family| members.iter().any(|m| m.kind.family() == family);
+        let both = runs(ProcessFamily::Sde) && runs(ProcessFamily::SlowSde);
+        if self.regime == Regime::Fast || !both {
+            return vec![];
+        }
+        let whole: Vec<&System> = systems
+            .iter()
+            .filter(|s| s.pairs.iter().zip(&self.comparisons).all(known))
+            .collect();
+        let last = whole.len().saturating_sub(1);
+        let mut chosen: Vec<usize> = (0..RATES).map(|i| i * last / (RATES - 1)).collect();
+        chosen.dedup();
+        let chosen = chosen.into_iter().filter_map(|i| whole.get(i));
+        chosen.map(|s| self.hand_over_at(s)).collect()
+    }
+
+    fn hand_over_at(&self, system: &System) -> HandOver {
+        let mut ensemble = system.ensemble.clone();
+        ensemble.save = looks(&ensemble);
+        if let Some(slow) = &mut ensemble.slow {
+            slow.landed = false;
+        }
+        // The coupled trajectory has weights for the old save steps only, a prescribed curve its points: they are left out.
+        let stays =
+            |p: &Dynamics| !matches!(p, Dynamics::Coupled { .. } | Dynamics::Prescribed { .. });
+        let all = &system.ensemble.processes;
+        let kept: Vec<usize> = (0..all.len()).filter(|&p| stays(&all[p])).collect();
+        ensemble.processes.retain(stays);
+        ensemble.active = vec![true; kept.len()];
+        let place = |process: usize| kept.iter().position(|k| *k == process);
+        let pairs = system.plan.pairs.iter();
+        let local: Vec<(usize, usize)> = pairs
+            .filter_map(|&(left, right)| Some((place(left)?, place(right)?)))
+            .collect();
+        let block = ensemble.block_paths();
+        let paths = PATHS.min(self.run.max_paths);
+        let parts: Vec<Collector> = (0..paths.div_ceil(block))
+            .into_par_iter()
+            .map(|b| {
+                let count = block.min(paths - b * block);
+                let looks = ensemble.save.len();
+                let mut collector = Collector {
+                    pairs: &local,
+                    count,
+                    sums: vec![vec![[0.0; 2]; looks]; local.len()],
+                    alive: vec![0; looks],
+                };
+                Block::new(&ensemble).run(&ensemble, b * block, count, &mut collector);
+                collector
+            })
+            .collect();
+        let global = |local: usize| {
+            let mut places = system.processes.iter();
+            places.position(|p| *p == Some(kept[local])).unwrap_or(0)
+        };
+        let n = |look: usize| parts.iter().map(|p| p.alive[look]).sum::<u64>();
+        let distance = |pair: usize, look: usize| {
+            let sum = |k: usize| parts.iter().map(|p| p.sums[pair][look][k]).sum::<f64>();
+            let n = n(look);
+            let mean = sum(0) / n as f64;
+            let variance = (sum(1) / n as f64 - mean * mean).max(0.0);
+            Estimate::normal(mean, (variance / n as f64).sqrt(), LEVEL, n).root()
+        };
+        let pairs = local.iter().enumerate().map(|(pair, &(left, right))| {
+            let points: Vec<Estimate> = (0..ensemble.save.len())
+                .map(|look| distance(pair, look))
+                .collect();
+            let every = |f: fn(&Estimate) -> f64| points.iter().map(f).collect();
+            PairDistance {
+                left: global(left),
+                right: global(right),
+                distance: EstimateSeries {
+                    value: every(|p| p.value),
+                    standard_error: every(|p| p.standard_error),
+                    lower: every(|p| p.lower),
+                    upper: every(|p| p.upper),
+                    level: LEVEL,
+                    n: points.iter().map(|p| p.n).min().unwrap_or(0),
+                },
+            }
+        });
+        HandOver {
+            eta: system.eta,
+            steps: ensemble.save.iter().map(|k| k.0).collect(),
+            pairs: pairs.collect(),
+        }
+    }
+}
+
+/// Whether both sides of a comparison run, where they have paths at all.
+fn known((pair, comparison): (&Option<usize>, &super::Comparison)) -> bool {
+    pair.is_some() || comparison.right == super::ProcessKind::ClosedForm
+}
+
+/// Steps from 1 to the end, evenly spaced in ln k; whole periods of the slow grid from the first one on. Before it (4) has not yet moved.
+fn looks(ensemble: &Ensemble) -> Vec<Steps> {
+    let last = ensemble.save.last().map_or(1, |k| k.0).max(1);
+    let period = ensemble.slow.as_ref().map_or(1, |s| s.grid.period());
+    let mut steps: Vec<Steps> = (0..=LOOKS)
+        .map(|i| {
+            let k = (last as f64).powf(f64::from(i) / f64::from(LOOKS));
+            let whole = (k / period as f64).round() as u64 * period;
+            let k = if whole == 0 { k.round() as u64 } else { whole };
+            Steps(k.min(last))
+        })
+        .collect();
+    steps.dedup();
+    steps
+}
