@@ -144,6 +144,13 @@ pub const ITEMS: &[Item] = &[
         &["tests/slow_regime/main.rs"],
     ),
     item(
+        "Between the regimes",
+        "beyond the paper: at times η^{−1−s} with σ = η^{-(1−s)/2}, 0 < s < 1, SGD, SGDM and (51) follow (4) up to η^s; (51) is nearer to \
+         SGD up to s = 1, to SGDM that falls onto Γ up to s = 1 − α",
+        &[SLOW, "src/clocks.rs"],
+        &["tests/slow_regime/between.rs"],
+    ),
+    item(
         "Def. 6.1",
         "SVAG: two draws combined raise the noise scale to √ℓ σ and shrink the curvature-induced term by ℓ",
         &["src/oracle/svag.rs"],

@@ -284,11 +284,18 @@ fn mistakes_in_the_slow_regime() {
         "[landscape.double_well]",
     );
     assert_snapshot!(desk.mistake_in(&well, "right = \"sgd\"", "right = \"closed_form\""), @"error: bad.toml:27:1: `compare[1].right`: is `closed_form`, but the law of the limit (51) is not known (its moments are for quadratic losses with additive noise and no compact set): state it under [[known.law]], with `function` and `mean` or `density`");
-    assert_snapshot!(right("sde"), @"error: bad.toml:30:1: `compare[1].right`: is `sde`, which does not run in the slow regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, sgdm_first_gradient, heavy_ball, heavy_ball_unconverted, pytorch, coupled, slow_flow, slow_sde, slow_sde_euler_maruyama, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form");
+    assert_snapshot!(right("undamped_sde"), @"error: bad.toml:30:1: `compare[1].right`: is `undamped_sde`, which does not run in the slow regime; allowed: sgd, sgd_plain, sgd_gamma, sgdm, sgdm_first_gradient, heavy_ball, heavy_ball_unconverted, pytorch, coupled, sde, slow_flow, slow_sde, slow_sde_euler_maruyama, slow_sde_without_drift, slow_sde_linear_rate, slow_sde_nearest_point, closed_form");
     assert_snapshot!(right("closed_form"), @"error: bad.toml:30:1: `compare[1].right`: is `closed_form`, but the slow SDE of this landscape, noise and start has none that is known; there is one for `valley` with exponential walls and isotropic noise, `sphere` with isotropic noise, `hyperbola` with label noise; for any other state it under [[known.law]], with `function` and `mean` or `density`");
     assert_snapshot!(slow("\"sgd\"", "\"closed_form\""), @"error: bad.toml:29:1: `compare[1].left`: is `closed_form`: put the process on the left and the closed form on the right");
     assert_snapshot!(right("slow_flow"), @"error: bad.toml:30:1: `compare[1].right`: is `slow_flow`, but the noise has a tangential part at Φ(x_0) (‖PB‖/‖B‖ = 7.1e-1, at most 1e-6 is a flow): use `slow_sde`, or label noise");
     assert_snapshot!(slow("[schedule]", "[noise_scale]\npower = -0.5\n[schedule]"), @"error: bad.toml:14:1: `noise_scale.power`: is -0.5, but must be 0 in the slow regime: Theorem 5.5 has σ = 1");
+    let between = |s: &str| slow("regime = \"slow\"", &format!("regime = \"slow\"\ns = {s}"));
+    assert_snapshot!(between("1.5"), @"");
+    assert_snapshot!(between("0"), @"");
+    assert_snapshot!(between("nan"), @"");
+    assert_snapshot!(between("0.5\nnoise_scale = { power = -0.5 }"), @"");
+    assert_snapshot!(between("\"half\""), @"");
+    assert_snapshot!(desk.mistake_in(TINY, "[run]", "s = 0.5\n[run]"), @"");
     assert_snapshot!(slow("[schedule]", "[schedule]\nlearning_rate = { cycle = [0.5, 1.0] }"), @"error: bad.toml:31:1: `compare[1].right`: `slow_sde` needs a learning rate that is a function of time (Assumption 5.3), but schedule.learning_rate changes from step to step");
 }
 
@@ -320,7 +327,7 @@ fn settings_of_the_slow_regime() {
     let looks = |new: &str| desk.mistake_in(SLOW, "looks = 2", new);
     assert_snapshot!(looks("looks = 64"), @"error: bad.toml:24:1: `run.looks`: is 64, but run.times = 2 times run.looks must be less than the 100 steps at η = 0.05: use fewer looks, or smaller η");
     assert_snapshot!(looks("looks = 65"), @"error: bad.toml:24:1: `run.looks`: is 65, but must be a whole number from 1 to 64");
-    assert_snapshot!(looks("looks = 2\nslow_step = -1"), @"error: bad.toml:25:1: `run.slow_step`: is -1, but must be above 0 and at most 10: the coarse step of the slow SDE is slow_step · η");
+    assert_snapshot!(looks("looks = 2\nslow_step = -1"), @"error: bad.toml:25:1: `run.slow_step`: is -1, but must be above 0 and at most 10: the coarse step of the slow SDE is slow_step · η^s");
     assert_snapshot!(looks("looks = 2\nprojection_tolerance = 1.0"), @"error: bad.toml:25:1: `run.projection_tolerance`: is 1, but must be from 1e-13 to 0.01");
     assert_snapshot!(desk.mistake_in(SLOW, "[\"x[1]\"]", "[\"x[1]\", \"recovery\"]"), @"error: bad.toml:25:22: `run.functions[2]`: `recovery` needs a landscape with a planted truth: `diagonal_network` with `sparse`, or `matrix_sensing`");
     assert_snapshot!(desk.mistake_in(SLOW, "eta_max = 0.05", "eta_max = 1.0"), @"error: bad.toml:19:1: `run.eta_max`: is 1, but must be above 0 and at most the square root of the horizon");

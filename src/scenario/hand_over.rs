@@ -165,3 +165,147 @@ fn looks(ensemble: &Ensemble) -> Vec<Steps> {
     steps.dedup();
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ensemble::Control;
+    use crate::scenario::{Overrides, Profile};
+    use std::path::Path;
+
+    /// A flat valley, where u is the same for all and v is linear.
+    const FLAT: &str = r#"
+title = "T"
+claim = "C"
+regime = "slow"
+s = 0.5
+[landscape.valley]
+steepness = { exponential = { kappa = 0.0 } }
+[noise.gaussian]
+factor = { isotropic = 1.0 }
+[start]
+x0 = { at = [0.5, 1.0] }
+[schedule]
+learning_rate = { table = { times = [0.0, 1.0], values = [1.0, 0.5] } }
+[run]
+horizon = 1.0
+eta_max = 0.0625
+etas = 5
+times = 2
+looks = 1
+substeps = 1
+slow_step = 0.5
+paths = 256
+max_paths = 256
+functions = ["x[1]"]
+[[compare]]
+left = "sgd"
+right = "slow_sde"
+expect = "consistent"
+[[compare]]
+left = "sgd"
+right = "sde"
+expect = "consistent"
+"#;
+
+    fn scenario(text: &str) -> Scenario {
+        let overrides = Overrides::default();
+        let folder = Path::new(".");
+        Scenario::parse(text, "t", "t", folder, Profile::Smoke, &overrides).expect("valid")
+    }
+
+    /// SGD against (4): the mean square of v, whose recursion is known; u is as far apart as the steps that (4) has not yet taken. Within 5
+    /// standard errors (false alarms below 1e-6 a number). SGD against (51): nearer, by a factor of the order of η.
+    #[test]
+    fn distances_are_those_of_the_recursion() {
+        let scenario = scenario(FLAT);
+        let result = scenario
+            .execute(&Control::default(), &|_| ())
+            .expect("runs");
+        let etas: Vec<f64> = result.hand_over.iter().map(|h| h.eta).collect();
+        assert_eq!(etas, [0.0625, 0.015625, 0.00390625]);
+        for rung in &result.hand_over {
+            let eta = rung.eta;
+            let clock = scenario.slow_clock;
+            let last = clock.unit(eta).recip().round() as u64;
+            assert_eq!((rung.steps[0], rung.steps.last()), (1, Some(&last)));
+            assert!(rung.steps.windows(2).all(|k| k[0] < k[1]));
+            let period = scenario.slow_grid(eta).period();
+            let whole = |k: u64| k < period || k.is_multiple_of(period);
+            assert!(rung.steps.iter().all(|&k| whole(k)), "{:?}", rung.steps);
+            let noise = eta * scenario.sigma(eta);
+            let [slow, limiting] = &rung.pairs[..] else {
+                panic!("two pairs")
+            };
+            let (mut m, mut q, mut moved, mut look) = (1.0f64, 0.0f64, 0.0f64, 0);
+            for k in 1..=last {
+                let rate = 1.0 - 0.5 * clock.at((k - 1) as f64, eta).0;
+                m *= 1.0 - rate * eta;
+                q = q * (1.0 - rate * eta).powi(2) + (rate * noise).powi(2);
+                moved += (rate * noise).powi(2);
+                if k != rung.steps[look] {
+                    continue;
+                }
+                // At whole steps (4) has λ at their start, SGD that of every step: they differ by at most ½ · 1/16, on average by half that.
+                let (low, high) = match k < period {
+                    true => (moved, moved),
+                    false => (0.0, 1e-3 * moved),
+                };
+                let (low, high) = (m * m + q + low, m * m + q + high);
+                let d = &slow.distance;
+                let error = SIGMAS * d.standard_error[look];
+                let value = d.value[look];
+                assert!(
+                    value > low.sqrt() - error && value < high.sqrt() + error,
+                    "η = {eta}, k = {k}: {value} against {} to {}",
+                    low.sqrt(),
+                    high.sqrt()
+                );
+                assert!(limiting.distance.value[look] < 2.0 * eta, "k = {k}");
+                look += 1;
+            }
+            assert_eq!(look, rung.steps.len());
+        }
+    }
+
+    const SIGMAS: f64 = 5.0;
+
+    /// Nothing to hand over: not without (51), not in the fast regime; and curves and coupled trajectories are left out.
+    #[test]
+    fn only_where_both_limits_run() {
+        let without = FLAT.replace("right = \"sde\"", "right = \"slow_sde_euler_maruyama\"");
+        let result = scenario(&without).execute(&Control::default(), &|_| ());
+        assert!(result.expect("runs").hand_over.is_empty());
+        let more = "[[compare]]\nleft = \"coupled\"\nright = \"slow_sde\"\nexpect = \"consistent\"\n";
+        let constant = FLAT.replace(
+            "learning_rate = { table = { times = [0.0, 1.0], values = [1.0, 0.5] } }",
+            "momentum = { constant = 1.0 }",
+        );
+        let result = scenario(&(constant + more)).execute(&Control::default(), &|_| ());
+        let result = result.expect("runs");
+        let labels = |p: &PairDistance| {
+            [p.left, p.right].map(|i| result.processes[i].label.clone())
+        };
+        let pairs: Vec<[String; 2]> = result.hand_over[0].pairs.iter().map(labels).collect();
+        assert_eq!(
+            pairs,
+            [["SGD", "slow SDE (4)"], ["SGD", "SDE (51)"]].map(|p| p.map(String::from))
+        );
+    }
+
+    /// λ of (51) is read on the slow clock, though its own time is fast.
+    #[test]
+    fn the_rate_of_the_limiting_sde_is_that_of_slow_time() {
+        let scenario = scenario(FLAT);
+        let systems = scenario.systems(&scenario.members());
+        for system in &systems {
+            let lambda = system.ensemble.processes.iter().find_map(|p| match p {
+                Dynamics::LimitingSde { lambda, .. } => Some(lambda),
+                _ => None,
+            });
+            let lambda = lambda.expect("runs");
+            // Slow time ½ is fast time ½η^{−½}.
+            assert!((lambda(0.5 * system.eta.powf(-0.5)) - 0.75).abs() < 1e-12);
+        }
+    }
+}

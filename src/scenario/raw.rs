@@ -491,7 +491,7 @@ pub struct RawLaw {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRun {
-    /// T: fast time kη, or slow time kη² where regime = "slow".
+    /// T: fast time kη, or slow time kη^{1+s} where regime = "slow".
     pub horizon: Option<f64>,
     /// Momentum indices α.
     pub alphas: Option<Vec<f64>>,
@@ -513,7 +513,7 @@ pub struct RawRun {
     pub substeps: Option<usize>,
     /// Slow regime: looks at the paths between two common times.
     pub looks: Option<usize>,
-    /// Slow regime: the coarse step of the slow SDE as a multiple of η, in slow time.
+    /// Slow regime: the coarse step of the slow SDE as a multiple of η^s, in slow time.
     pub slow_step: Option<f64>,
     /// Slow regime: tolerance of Φ, absolute and relative.
     pub projection_tolerance: Option<f64>,

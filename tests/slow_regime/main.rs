@@ -4,6 +4,7 @@
 mod common;
 
 mod alpha_two;
+mod between;
 mod bookkeeping;
 mod lanes;
 mod laws;
