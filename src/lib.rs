@@ -24,6 +24,7 @@
 //! | Sec. 5, gradient-flow projection Φ, ∂Φ, ∂²Φ\[Σ\], coefficients of Eq. (4) | [`projection`] |
 //! | laws of Eq. (4) in closed form | [`slow_law`] |
 //! | Eq. (4) without diffusion (label noise), as a flow on Γ | [`slow_flow`] |
+//! | between the regimes: (51) and (4) on the clock kη^{1+s} | [`clocks::SlowClock`], [`theorems::slow_limit::SlowPair`] |
 //! | exact moments on quadratic losses | [`exact_moments`] |
 //!
 //! # From a scenario file to a verdict

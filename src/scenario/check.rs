@@ -18,7 +18,7 @@ use crate::expression::{ExpressionError, Scope, Values};
 use crate::landscape::{Landscape, broadcast};
 use crate::oracle::*;
 use crate::paper;
-use crate::projection::{ProjectionError, Projector, Settings, Tolerance};
+use crate::projection::{ProjectionError, Projector, Settings, Tangent, Tolerance};
 use crate::real::Lanes;
 use crate::report::result::Regime;
 use crate::schedule::{Dampening, Shape};
@@ -326,7 +326,8 @@ fn check(
                     slow_clock.s()
                 ),
             };
-            require("noise_scale.power", power, power == wanted, &allowed)?;
+            let good = (power - wanted).abs() < 1e-12;
+            require("noise_scale.power", power, good, &allowed)?;
             let landing = landing(&*oracle.landscape, &x0)?;
             if region.as_ref().is_some_and(|r| !r.contains(&landing)) {
                 return problem(
@@ -358,6 +359,7 @@ fn check(
         profile,
         regime: raw.regime,
         slow_clock,
+        crossing: landing.as_ref().is_some_and(|l| crosses(&oracle, l)),
         landing,
         slow_noise: oracle.noise.slow_noise().scaled(factor * factor),
         settings: text.to_string(),
@@ -509,6 +511,21 @@ fn landing(landscape: &dyn Landscape, x0: &[f64]) -> Result<Vec<f64>, Problem> {
                 format!("is {}, which has no projection Φ(x_0): {e}", shown(x0)),
             ),
         })
+}
+
+/// ‖PΣQ‖ relative to ‖Σ‖ from which on noise along Γ counts as correlated with that across it.
+const MOST_CROSSING: f64 = 1e-6;
+
+/// Whether Σ couples directions along and across Γ at a point of it.
+fn crosses(oracle: &Oracle, point: &[f64]) -> bool {
+    let point = DVector::from_column_slice(point);
+    let Ok(tangent) = Tangent::new(&*oracle.landscape, &point) else {
+        return false;
+    };
+    let factor = oracle.factor(&point);
+    let along = tangent.project(&factor);
+    let across = &factor - &along;
+    (along * across.transpose()).norm() > MOST_CROSSING * factor.norm_squared()
 }
 
 /// A point in a message, to seven digits, cut off where it is long.

@@ -443,6 +443,8 @@ pub struct Scenario {
     pub slow_clock: SlowClock,
     /// Φ(x_0), in Regime II.
     pub landing: Option<Vec<f64>>,
+    /// Whether Σ couples directions along and across Γ at Φ(x_0).
+    pub crossing: bool,
     /// What is known of Σ on Γ, for closed forms.
     pub slow_noise: SlowNoise,
     /// The text of the file, `--set` applied.

@@ -109,6 +109,7 @@ impl Scenario {
             s: self.slow_clock.s(),
             alpha,
             on_manifold: self.starts_on_manifold(),
+            crossing: self.crossing,
             limit: limit(comparison.left) || limit(comparison.right),
         })
     }

@@ -54,7 +54,9 @@ pub struct Findings {
 /// fluctuations of variance O(η^s) relax in η^{−1} steps (α < 1) or at the pace of the momentum, in η^{−α} (α > 1), while Γ is explored in
 /// η^{−1−s}: the ratios are η^s and η^{1+s−α}, the latter also the delay of the momentum in slow time. The stationary normal variance
 /// itself is right up to a factor 1 + O(η) whatever α (theory: Sec. 6, closed form 1). The fall from
-/// x_0 ∉ Γ follows the gradient flow up to η^{1−α}, the memory of the momentum in fast time. Paths: normal fluctuations of
+/// x_0 ∉ Γ follows the gradient flow up to η^{1−α}, the memory of the momentum in fast time. Where Σ couples directions along and across
+/// Γ, the drift along Γ is off by as much: with ε = η^{1−α} and curvature h, a normal fluctuation x_⊥ meets the momentum along Γ with
+/// E x_⊥m_∥ = −ησ²Σ_⊥∥/(2 + εh), where without momentum they would not meet. Paths: normal fluctuations of
 /// size η^{s/2} turn the noise by as much, and what the momentum still holds is of size η^{(1+s−α)/2}. From α = 1 + s on nothing vanishes,
 /// and any expansion will do.
 ///
@@ -89,7 +91,7 @@ impl Claims {
             if pair.limit {
                 generators.push(part * s);
             }
-            if !pair.on_manifold {
+            if !pair.on_manifold || pair.crossing {
                 generators.push(1.0 - alpha);
             }
             generators.retain(|g| *g > 1e-9);
@@ -117,6 +119,8 @@ pub struct SlowPair {
     pub alpha: f64,
     /// Whether x_0 ∈ Γ.
     pub on_manifold: bool,
+    /// Whether Σ couples directions along and across Γ.
+    pub crossing: bool,
     /// Whether one of them is the slow SDE (4).
     pub limit: bool,
 }
@@ -292,6 +296,7 @@ mod tests {
             s: 1.0,
             alpha,
             on_manifold,
+            crossing: false,
             limit: true,
         }
     }
@@ -577,6 +582,7 @@ mod tests {
                 s,
                 alpha,
                 on_manifold,
+                crossing: false,
                 limit,
             });
             (
@@ -596,6 +602,11 @@ mod tests {
         for (alpha, on) in [(0.0, true), (0.5, false), (0.75, true), (1.5, false)] {
             assert_eq!(of(1.0, alpha, on, true), of(1.0, alpha, on, false));
         }
+        let crossing = Claims::slow(SlowPair {
+            crossing: true,
+            ..regime_two(0.75, true)
+        });
+        assert_eq!(crossing, Claims::slow(regime_two(0.75, false)));
         // The hand-over: least exponents of (4) and of (51) for SGDM that falls.
         let least = |s: f64, alpha: f64, limit: bool| of(s, alpha, false, limit).0[0];
         for alpha in [0.25, 0.5, 0.75] {
