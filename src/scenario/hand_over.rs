@@ -276,16 +276,16 @@ expect = "consistent"
         let without = FLAT.replace("right = \"sde\"", "right = \"slow_sde_euler_maruyama\"");
         let result = scenario(&without).execute(&Control::default(), &|_| ());
         assert!(result.expect("runs").hand_over.is_empty());
-        let more = "[[compare]]\nleft = \"coupled\"\nright = \"slow_sde\"\nexpect = \"consistent\"\n";
+        let more =
+            "[[compare]]\nleft = \"coupled\"\nright = \"slow_sde\"\nexpect = \"consistent\"\n";
         let constant = FLAT.replace(
             "learning_rate = { table = { times = [0.0, 1.0], values = [1.0, 0.5] } }",
             "momentum = { constant = 1.0 }",
         );
         let result = scenario(&(constant + more)).execute(&Control::default(), &|_| ());
         let result = result.expect("runs");
-        let labels = |p: &PairDistance| {
-            [p.left, p.right].map(|i| result.processes[i].label.clone())
-        };
+        let labels =
+            |p: &PairDistance| [p.left, p.right].map(|i| result.processes[i].label.clone());
         let pairs: Vec<[String; 2]> = result.hand_over[0].pairs.iter().map(labels).collect();
         assert_eq!(
             pairs,

@@ -56,7 +56,10 @@ fn variance(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 
 fn within(what: &str, (value, error): (f64, f64), exact: f64) {
     let off = (value - exact).abs();
-    assert!(off <= SIGMAS * error, "{what}: {value} ± {error}, exactly {exact}");
+    assert!(
+        off <= SIGMAS * error,
+        "{what}: {value} ± {error}, exactly {exact}"
+    );
 }
 
 /// κ = 0: along Γ everything is the same random walk, u = u_0 − ησ Σ ξ_k, of variance kη^{1+s}. SGD, (51) and (4) agree on every path to
@@ -86,7 +89,9 @@ fn on_a_flat_valley_all_walk_alike() {
         within("Var u", variance(u(0)), steps as f64 * unit);
         // m_0 = 0: x_k = x_0 − ησ Σ_j (1 − β^{k−j}) ξ_j.
         let beta = 1.0 - eta.sqrt();
-        let held: f64 = (1..=steps).map(|j| (1.0 - beta.powf(j as f64)).powi(2)).sum();
+        let held: f64 = (1..=steps)
+            .map(|j| (1.0 - beta.powf(j as f64)).powi(2))
+            .sum();
         within("Var u of SGDM", variance(u(1)), unit * held);
     }
 }
@@ -170,8 +175,14 @@ fn the_valley_is_an_ornstein_uhlenbeck_process_between_the_regimes() {
     let slack = kappa * eta.powf(s);
     for p in 0..3 {
         let (m, error) = mean(u(&all.fine, p));
-        assert!((m - limit).abs() < SIGMAS * error + slack * limit, "{p}: {m}");
+        assert!(
+            (m - limit).abs() < SIGMAS * error + slack * limit,
+            "{p}: {m}"
+        );
         let (v, error) = variance(u(&all.fine, p));
-        assert!((v - spread).abs() < SIGMAS * error + slack * spread, "{p}: {v}");
+        assert!(
+            (v - spread).abs() < SIGMAS * error + slack * spread,
+            "{p}: {v}"
+        );
     }
 }

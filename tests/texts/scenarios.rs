@@ -95,7 +95,7 @@ expect = "refuted"
 "#;
 
 /// Old and new parts of the slow scenario.
-const SLOW_ALTERNATIVES: [(&str, &str); 7] = [
+const SLOW_ALTERNATIVES: [(&str, &str); 9] = [
     (
         "[landscape.ellipse]\nsemi_axes = [1.0, 1.4]",
         "[landscape.sphere]\ndimension = 2",
@@ -117,6 +117,8 @@ const SLOW_ALTERNATIVES: [(&str, &str); 7] = [
         "[landscape.expression]\nparameters = [\"u\", \"v\"]\nresiduals = [\"u*v - 1\"]\n[noise.gaussian]\nfactor = { expression = [[\"0.4\"], [\"0.1*u\"]] }",
     ),
     ("slow_step = 0.5", "slow_step = 0.01"),
+    ("regime = \"slow\"", "regime = \"slow\"\ns = 0.5"),
+    ("right = \"slow_sde\"", "right = \"sde\""),
     ("right = \"slow_sde\"", "right = \"closed_form\""),
 ];
 
