@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::report::plots::fixture::ornstein_uhlenbeck;
-use crate::report::plots::slow_fixture::hyperbola;
+use crate::report::plots::slow_fixture::{between, hyperbola};
 use crate::report::tables::TABLES;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -236,6 +236,7 @@ fn full() -> ScenarioResult {
     let mut result = ornstein_uhlenbeck();
     let slow = hyperbola();
     result.clouds = slow.clouds;
+    result.hand_over = between().hand_over;
     result.comparisons.extend(slow.comparisons);
     let slope = SlopePoint {
         eta_large: 0.5,

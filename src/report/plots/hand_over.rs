@@ -121,7 +121,7 @@ fn sheet(result: &ScenarioResult) -> Option<Sheet<'_>> {
         name: "hand_over".to_string(),
         caption: format!(
             "Root mean square distance of the iterates, not projected onto Γ, from the limiting SDE (51) and from the slow SDE (4) on the same \
-             Brownian path, at the steps k = η^(−1−s); {n} paths, bands: pointwise 95 % intervals"
+             Brownian path, at the steps k = η^(−1−s); {n} paths, bands: pointwise 95 % intervals."
         ),
         title: result.scenario.title.clone(),
         remark: Label::new(&result.scenario.claim),

@@ -477,3 +477,42 @@ pub fn hyperbola() -> ScenarioResult {
         kept_paths: None,
     }
 }
+
+/// The same between the regimes, at s = ½, beside the limiting SDE: iterates fall onto Γ in fast time.
+pub fn between() -> ScenarioResult {
+    let mut result = hyperbola();
+    result.scenario.clock_exponent = 1.5;
+    result.processes[3].label = "SDE (51)".to_owned();
+    result.processes[3].family = ProcessFamily::Sde;
+    let rung = |place: i32| {
+        let eta = 2f64.powi(-4 - 2 * place);
+        let last = eta.powf(-1.5);
+        let steps: Vec<u64> = (0..=20)
+            .map(|i| last.powf(f64::from(i) / 20.0).round() as u64)
+            .collect();
+        let pair = |left: usize, right: usize, fall: f64, rest: f64| {
+            let distance = |&k: &u64| (fall * (-(k as f64) * eta).exp()).hypot(rest);
+            let value: Vec<f64> = steps.iter().map(distance).collect();
+            let error = value.iter().map(|v| 0.03 * v).collect();
+            PairDistance {
+                left,
+                right,
+                distance: EstimateSeries::normal(value, error, 0.95, 512),
+            }
+        };
+        HandOver {
+            eta,
+            steps: steps.clone(),
+            pairs: vec![
+                pair(0, 2, 1.0, eta.powf(0.25)),
+                pair(1, 2, 1.0, 1.2 * eta.powf(0.25)),
+                pair(3, 2, 1.0, eta.powf(0.25)),
+                pair(0, 3, 0.0, eta),
+                pair(1, 3, eta.sqrt(), 0.5 * eta.sqrt()),
+                pair(1, 0, eta.sqrt(), 0.5 * eta.sqrt()),
+            ],
+        }
+    };
+    result.hand_over = (0..3).map(rung).collect();
+    result
+}

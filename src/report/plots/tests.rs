@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::fixture::ornstein_uhlenbeck;
-use super::slow_fixture::hyperbola;
+use super::slow_fixture::{between, hyperbola};
 use super::*;
 use crate::report::result::*;
 
@@ -125,6 +125,7 @@ fn cases() -> Vec<(&'static str, ScenarioResult)> {
         ("slow", hyperbola()),
         ("slow_many", many_distances()),
         ("slow_line", one_comparison()),
+        ("between", between()),
         ("flow", flow()),
         ("long", long),
     ]);
@@ -144,7 +145,7 @@ fn cases() -> Vec<(&'static str, ScenarioResult)> {
     ];
     cases
         .chain(numbers.map(|(name, number)| (name, replaced(base.clone(), number))))
-        .chain(slow.map(|(name, number)| (name, replaced(hyperbola(), number))))
+        .chain(slow.map(|(name, number)| (name, replaced(between(), number))))
         .collect()
 }
 
@@ -294,6 +295,28 @@ fn every_family_is_drawn_in_three_formats() {
             );
         }
     }
+}
+
+/// One panel a process that is set against (51) or (4), its axis from k = η^{−1/2} on; times are on the clock of the scenario.
+#[test]
+fn the_hand_over_is_drawn_where_both_limits_run() {
+    let all = figures(&between(), Width::Natural).expect("figures");
+    let figure = all.iter().find(|f| f.name == "hand_over");
+    let figure = figure.expect("a figure");
+    for word in [
+        "SGD",
+        "SGDM α=0.5",
+        "from SDE (51)",
+        "from slow SDE (4)",
+        "Regime II",
+    ] {
+        assert!(figure.svg.contains(word), "{word}");
+    }
+    assert!(figure.caption.contains("512 paths"), "{}", figure.caption);
+    let quantiles = all.iter().find(|f| f.name.starts_with("quantiles"));
+    assert!(quantiles.is_some_and(|f| f.svg.contains(">1.5<")));
+    let without = figures(&hyperbola(), Width::Natural).expect("figures");
+    assert!(without.iter().all(|f| f.name != "hand_over"));
 }
 
 #[test]
@@ -610,6 +633,16 @@ fn replaced(mut result: ScenarioResult, number: f64) -> ScenarioResult {
         all(&mut check.coefficients);
         one(&mut check.limit);
         check.errors.iter_mut().for_each(|p| one(&mut p.error));
+    }
+    for pair in result.hand_over.iter_mut().flat_map(|h| &mut h.pairs) {
+        let distance = &mut pair.distance;
+        for numbers in [
+            &mut distance.value,
+            &mut distance.lower,
+            &mut distance.upper,
+        ] {
+            all(numbers);
+        }
     }
     if let Some(clouds) = &mut result.clouds {
         clouds
