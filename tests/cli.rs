@@ -294,7 +294,12 @@ fn mistakes_in_the_slow_regime() {
     assert_snapshot!(between("0"), @"error: bad.toml:4:1: `s`: is 0, but must be above 0 and at most 1: t = kη^{1+s} (s = 0 is regime = \"fast\", s = 1 the slow regime of Theorem 5.5)");
     assert_snapshot!(between("nan"), @"error: bad.toml:4:1: `s`: is NaN, but must be above 0 and at most 1: t = kη^{1+s} (s = 0 is regime = \"fast\", s = 1 the slow regime of Theorem 5.5)");
     assert_snapshot!(between("0.5\nnoise_scale = { power = -0.5 }"), @"error: bad.toml:5:17: `noise_scale.power`: is -0.5, but must be −(1−s)/2 = -0.25 at s = 0.5, where noise moves paths along Γ at one pace for all η");
-    assert_snapshot!(between("\"half\""), @"");
+    assert_snapshot!(between("\"half\""), @r#"
+    error: bad.toml:4:5: invalid type: string "half", expected a number
+      |
+    4 | s = "half"
+      |     ^
+    "#);
     assert_snapshot!(desk.mistake_in(TINY, "claim =", "s = 0.5\nclaim ="), @"error: bad.toml:2:1: `s`: is 0.5, but only the slow regime has a clock kη^{1+s}: set regime = \"slow\", or leave `s` out");
     assert_snapshot!(slow("[schedule]", "[schedule]\nlearning_rate = { cycle = [0.5, 1.0] }"), @"error: bad.toml:31:1: `compare[1].right`: `slow_sde` needs a learning rate that is a function of time (Assumption 5.3), but schedule.learning_rate changes from step to step");
 }

@@ -383,6 +383,7 @@ fn list(options: &Options, paper: bool) -> Result<Exit, BadInput> {
 fn entry(scenario: &Scenario) -> Entry {
     let functions = scenario.run.functions.iter();
     let functions: Vec<String> = functions.map(|h| h.to_string()).collect();
+    let sides = scenario.comparisons.iter().flat_map(|c| [c.left, c.right]);
     Entry {
         name: scenario.name.clone(),
         paper: scenario.paper.clone(),
@@ -391,6 +392,7 @@ fn entry(scenario: &Scenario) -> Entry {
             scenario.regime,
             functions.iter().map(String::as_str),
             scenario.comparisons.iter().map(|c| c.alpha),
+            sides.map(|kind| kind.family()),
         ),
         verdicts: scenario.expected().collect(),
     }

@@ -3,7 +3,7 @@
 //! The same rows make `docs/paper.md` (`slowsde list --paper`), with the verdicts that the scenarios expect, and the map in the report,
 //! with those that were reached.
 
-use super::result::{Regime, Verdict};
+use super::result::{ProcessFamily, Regime, Verdict};
 use super::terminal;
 use crate::ensemble::TestFunction;
 use crate::paper::{ITEMS, Item};
@@ -35,11 +35,12 @@ impl Entry {
 const MANY_ALPHAS: usize = 5;
 
 /// The figure of a scenario to look at first: distances in Regime II; what paths do on their way, or the order against α, where that is the
-/// point; errors along the ladder otherwise.
+/// point; how (51) hands over to (4), where both run; errors along the ladder otherwise.
 pub fn first_figure<'a>(
     regime: Regime,
     functions: impl Iterator<Item = &'a str>,
     alphas: impl Iterator<Item = f64>,
+    families: impl Iterator<Item = ProcessFamily>,
 ) -> &'static str {
     let way = |name: &str| {
         let h: Result<TestFunction, _> = name.parse();
@@ -52,7 +53,11 @@ pub fn first_figure<'a>(
         }
     }
     let mut functions = functions;
+    let families: Vec<ProcessFamily> = families.collect();
+    let runs = |family| families.contains(&family);
+    let both_limits = runs(ProcessFamily::Sde) && runs(ProcessFamily::SlowSde);
     match regime {
+        Regime::Slow if both_limits => "hand_over",
         Regime::Slow if different.len() >= MANY_ALPHAS => "map",
         Regime::Slow => "distances",
         Regime::Fast if functions.any(way) => "means",

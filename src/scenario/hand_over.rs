@@ -191,6 +191,7 @@ learning_rate = { table = { times = [0.0, 1.0], values = [1.0, 0.5] } }
 horizon = 1.0
 eta_max = 0.0625
 etas = 5
+sde_etas = 5
 times = 2
 looks = 1
 substeps = 1

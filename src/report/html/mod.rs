@@ -198,6 +198,7 @@ pub fn section(result: &ScenarioResult, figures: &[Figure]) -> Result<Section, R
             info.regime,
             result.functions.iter().map(String::as_str),
             result.comparisons.iter().map(|c| c.alpha),
+            result.processes.iter().map(|p| p.family),
         ),
         verdicts: result.comparisons.iter().map(|c| c.verdict).collect(),
     };
