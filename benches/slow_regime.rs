@@ -83,6 +83,7 @@ fn ensemble(slow_sde: bool) -> (Ensemble, Plan) {
                 ..Settings::default()
             },
             landed: true,
+            early: vec![],
         }),
         watch: Watch::default(),
         key: StreamKey { seed: 1, cell: 0 },

@@ -64,6 +64,7 @@ fn slow_hyperbola(steps: u64) -> Ensemble {
         landing: x0.to_vec(),
         projection: Default::default(),
         landed: true,
+        early: vec![],
     });
     e
 }

@@ -84,6 +84,9 @@ pub struct SlowRegime {
     pub projection: Settings,
     /// Whether observers see Φ(x_k), or x_k itself.
     pub landed: bool,
+    /// Save steps, by index and rising, that are early looks: not evenly spaced with the others, and left out of statistics of whole
+    /// paths. Before the first slow step the slow processes are seen at Φ(x_0).
+    pub early: Vec<usize>,
 }
 
 /// Accuracy of the drift that the slow steps must keep, in units of ‖x‖ + 1 a unit of slow time.

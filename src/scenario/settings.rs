@@ -92,7 +92,11 @@ pub(super) fn run_settings(
         }
     }
     let times = count("run.times", raw.times.unwrap_or(8), 1, 256)?;
-    let early_times = count("run.early_times", raw.early_times.unwrap_or(8), 0, 256)?;
+    let early_times = raw.early_times.unwrap_or(match regime {
+        Regime::Fast => 8,
+        Regime::Slow => 0,
+    });
+    let early_times = count("run.early_times", early_times, 0, 256)?;
     let substeps = count("run.substeps", raw.substeps.unwrap_or(8), 1, 4096)?;
     let looks = count("run.looks", raw.looks.unwrap_or(4), 1, 64)?;
     let slow_step = raw.slow_step.unwrap_or(0.1);

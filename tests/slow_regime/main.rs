@@ -76,6 +76,7 @@ fn slow_ensemble(
                 ..Settings::default()
             },
             landed: true,
+            early: vec![],
         }),
         ..ensemble(Arc::new(landscape), noise, 1.0, eta, x0, processes, save)
     }
