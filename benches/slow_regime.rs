@@ -84,6 +84,7 @@ fn ensemble(slow_sde: bool) -> (Ensemble, Plan) {
             },
             landed: true,
             early: vec![],
+            departures: Default::default(),
         }),
         watch: Watch::default(),
         key: StreamKey { seed: 1, cell: 0 },

@@ -65,6 +65,7 @@ fn slow_hyperbola(steps: u64) -> Ensemble {
         projection: Default::default(),
         landed: true,
         early: vec![],
+        departures: Default::default(),
     });
     e
 }

@@ -3,6 +3,7 @@
 //! One slow step covers many optimizer steps: W = −η Σ ξ_k, so that an increment over n steps is minus η times the sum of
 //! their innovations (theory: Sec. 5). For large η it is the other way round, and one optimizer step is bridged.
 
+use super::departures::Departures;
 use crate::projection::{Settings, Tolerance};
 
 /// How a slow process advances by a time h from X ∈ Γ, with ΔW the increment of its Brownian path and B = Σ^{1/2}(X).
@@ -87,16 +88,25 @@ pub struct SlowRegime {
     /// Save steps, by index and rising, that are early looks: not evenly spaced with the others, and left out of statistics of whole
     /// paths. Before the first slow step the slow processes are seen at Φ(x_0).
     pub early: Vec<usize>,
+    /// What is computed of raw iterates.
+    pub departures: Departures,
 }
 
 /// Accuracy of the drift that the slow steps must keep, in units of ‖x‖ + 1 a unit of slow time.
 const DRIFT_ACCURACY: f64 = 1e-4;
 
+/// Share of ησ² to which differences of Φ are computed for ∂Φ.
+const DIFFERENCE_ACCURACY: f64 = 1e-3;
+
 impl SlowRegime {
-    /// How Φ is computed in a slow step. Its errors add up like a drift of size tolerance/h, so that the tolerance is also at most
-    /// 10⁻⁴ h.
-    pub fn step_projection(&self, eta: f64) -> Settings {
-        let most = DRIFT_ACCURACY * self.grid.step(eta);
+    /// How Φ is computed for the difference quotient that is ∂Φ(x)∇L(x): in a step of the size of x − Φ(x) its errors count like
+    /// tolerance·‖H‖, which must be small beside ησ².
+    pub fn difference_projection(&self, unit: f64) -> Settings {
+        self.within(DIFFERENCE_ACCURACY * unit)
+    }
+
+    /// The settings with a tolerance of at most `most`.
+    fn within(&self, most: f64) -> Settings {
         let given = self.projection.tolerance;
         Settings {
             tolerance: Tolerance {
@@ -105,6 +115,12 @@ impl SlowRegime {
             },
             ..self.projection.clone()
         }
+    }
+
+    /// How Φ is computed in a slow step. Its errors add up like a drift of size tolerance/h, so that the tolerance is also at most
+    /// 10⁻⁴ h.
+    pub fn step_projection(&self, eta: f64) -> Settings {
+        self.within(DRIFT_ACCURACY * self.grid.step(eta))
     }
 }
 

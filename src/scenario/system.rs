@@ -2,7 +2,9 @@
 
 use super::{ProcessKind, Scenario};
 use crate::clocks::{FastTime, Steps};
-use crate::ensemble::{Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, Watch};
+use crate::ensemble::{
+    Departures, Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, Watch,
+};
 use crate::projection::{Settings, Tolerance};
 use crate::random::StreamKey;
 use crate::report::result::{Process, ProcessFamily, Regime};
@@ -217,6 +219,18 @@ impl Scenario {
         (0..saves.len()).filter(early).collect()
     }
 
+    /// What is computed of raw iterates at the save steps.
+    fn departures(&self, eta: f64, saves: &[Steps]) -> Departures {
+        let functions = self.run.functions.iter();
+        let times: Vec<f64> = saves.iter().map(|&k| self.time(k, eta)).collect();
+        let lambda = self.timed(&self.learning_rate);
+        Departures {
+            functions: functions.filter_map(|h| h.departure()).collect(),
+            rates: times.iter().map(|&t| lambda(t)).collect(),
+            times,
+        }
+    }
+
     /// Unit vectors over which distances are averaged: none on the line, evenly spaced ones in the plane, else drawn at random.
     fn directions(&self) -> Vec<Vec<f64>> {
         let d = self.x0.len();
@@ -377,6 +391,7 @@ impl Scenario {
             projection: self.projection(),
             landed: true,
             early: self.early_saves(eta, &save),
+            departures: self.departures(eta, &save),
         });
         Some(System {
             eta,

@@ -77,6 +77,7 @@ fn slow_ensemble(
             },
             landed: true,
             early: vec![],
+            departures: Default::default(),
         }),
         ..ensemble(Arc::new(landscape), noise, 1.0, eta, x0, processes, save)
     }
