@@ -96,7 +96,7 @@ pub struct SlowRegime {
 const DRIFT_ACCURACY: f64 = 1e-4;
 
 /// Share of ησ² to which differences of Φ are computed for ∂Φ.
-const DIFFERENCE_ACCURACY: f64 = 1e-3;
+const DIFFERENCE_ACCURACY: f64 = 1e-5;
 
 impl SlowRegime {
     /// How Φ is computed for the difference quotient that is ∂Φ(x)∇L(x): in a step of the size of x − Φ(x) its errors count like

@@ -204,6 +204,9 @@ pub struct ScenarioResult {
     pub contours: Option<ContourGrid>,
     /// d = 2: many paths at some times, in Regime II with the manifold Γ.
     pub clouds: Option<Clouds>,
+    /// The gradient flow from x_0, where a scenario of Regime II starts off Γ and asks for distances to it.
+    #[serde(default)]
+    pub fall: Option<Fall>,
     /// Facts worth a line in the report: constants of the schedule family, assumptions that fail, exits.
     pub notes: Vec<String>,
     /// What it cost.
@@ -682,6 +685,17 @@ pub struct Clouds {
     /// Γ as polylines of points (x₁, x₂) around the paths; empty in Regime I.
     #[serde(with = "number")]
     pub manifold: Vec<Vec<Vec<f64>>>,
+}
+
+/// How the gradient flow falls onto Γ: φ̇ = −λ_0∇L(φ) from x_0.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fall {
+    /// Fast times s = kη, evenly spaced in log s.
+    #[serde(with = "number")]
+    pub times: Vec<f64>,
+    /// ‖φ(s) − Φ(x_0)‖.
+    #[serde(with = "number")]
+    pub distances: Vec<f64>,
 }
 
 /// What the run cost.

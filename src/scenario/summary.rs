@@ -144,6 +144,7 @@ impl Scenario {
             sample_paths: paths,
             contours,
             clouds,
+            fall: self.fall(),
             notes,
             effort,
             machine: Machine::here(),

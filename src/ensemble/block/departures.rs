@@ -10,7 +10,7 @@ use crate::schedule::RateKind;
 
 /// ∂Φ(x)∇L(x) is the central difference of Φ between x ± s∇L with ‖s∇L‖ this part of ‖x − Φ(x)‖: what it leaves out is
 /// ⅙s²‖∂³Φ‖‖∇L‖³, of size (ησ²)^{3/2}.
-const DIFFERENCE: f64 = 0.25;
+const DIFFERENCE: f64 = 0.5;
 
 /// The departures of one process: `values[function · groups + group]`; empty where none are asked for.
 #[derive(Clone, Debug, Default)]

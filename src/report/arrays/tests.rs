@@ -236,6 +236,10 @@ fn full() -> ScenarioResult {
     let mut result = ornstein_uhlenbeck();
     let slow = hyperbola();
     result.clouds = slow.clouds;
+    result.fall = Some(Fall {
+        times: vec![0.5],
+        distances: vec![0.1],
+    });
     result.comparisons.extend(slow.comparisons);
     let slope = SlopePoint {
         eta_large: 0.5,

@@ -367,7 +367,7 @@ fn refutation(result: &ScenarioResult) -> String {
 }
 
 /// How to read the figures whose names begin so.
-const READINGS: [(&str, &str); 14] = [
+const READINGS: [(&str, &str); 15] = [
     (
         "error_ladder",
         "Follow a curve to the left, to smaller η: under the claim it goes down, and stays below a line of the guaranteed slope \
@@ -401,6 +401,11 @@ const READINGS: [(&str, &str); 14] = [
         "map",
         "Under the claim every row grows paler to the left, where η is smaller, until it is hatched, which means that only noise is \
          left; a row that stayed dark would speak against the claim. Upper rows have more momentum.",
+    ),
+    (
+        "collapse",
+        "Two pictures in one: first iterates fall as the gradient flow does, within O(1/η) steps, then they stay at the thin line. From panel \
+         to panel the fall moves to the left and the line down: a curve that stayed above its line would speak against the claim.",
     ),
     (
         "means",
@@ -445,7 +450,7 @@ fn family(figure: &Figure) -> (&'static str, &'static str) {
 
 fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
     type Kind = (&'static str, &'static str, &'static [&'static str]);
-    const KINDS: [Kind; 5] = [
+    const KINDS: [Kind; 6] = [
         (
             "Errors and their limits",
             "Every error is in units of its function’s natural scale. Hollow markers and arrows are upper bounds: the interval reaches 0.",
@@ -463,6 +468,11 @@ fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
             "What paths do on their way",
             "Means at the end of the run; on these axes a power of η is a straight line. Black: closed forms.",
             &["means"],
+        ),
+        (
+            "The distance to Γ",
+            "Test functions are taken at Φ(x); this is how far x itself is from there.",
+            &["collapse"],
         ),
         (
             "Laws at chosen times",

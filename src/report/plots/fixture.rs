@@ -395,6 +395,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
         sample_paths: Some(sample_paths(&kinds, 1.0 / 64.0, 3, &mut normal)),
         contours: Some(ContourGrid { x, y, values }),
         clouds: None,
+        fall: None,
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),

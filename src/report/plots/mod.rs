@@ -4,6 +4,7 @@ pub mod animation;
 pub mod axes;
 pub mod canvas;
 pub mod clouds;
+pub mod collapse;
 mod compact;
 mod contours;
 pub mod density;
@@ -167,13 +168,14 @@ impl Default for Drawing {
 pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
     type Family = fn(&ScenarioResult) -> Vec<Sheet<'_>>;
     // With whether every panel is a time.
-    let families: [(Family, bool); 13] = [
+    let families: [(Family, bool); 14] = [
         (error_ladder::sheets, false),
         (limit::sheets, false),
         (distances::sheets, false),
         (exact_ladder::sheets, false),
         (order::sheets, false),
         (map::sheets, false),
+        (collapse::sheets, false),
         (means::sheets, false),
         (distribution::sheets, true),
         (qq::sheets, false),

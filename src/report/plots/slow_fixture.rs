@@ -469,6 +469,7 @@ pub fn hyperbola() -> ScenarioResult {
             values,
         }),
         clouds: Some(clouds),
+        fall: None,
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),
