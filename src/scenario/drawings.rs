@@ -373,3 +373,32 @@ impl Scenario {
         vec![line.iter().map(|p| p.as_slice().to_vec()).collect()]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::landscape::Sphere;
+
+    /// On L = ¼(‖x‖²−1)² the flow is radial, r² = 1/(1 + (r₀⁻²−1)e^{−2t}): from inside and outside, over short and long times, to the
+    /// tolerance of all steps together.
+    #[test]
+    fn the_flow_falls_as_in_closed_form() -> Result<(), Box<dyn std::error::Error>> {
+        let sphere = Sphere::new(2)?;
+        for start in [[0.3, -0.4], [1.8, 2.4]] {
+            let square: f64 = start.iter().map(|x| x * x).sum();
+            let mut x = start.to_vec();
+            let mut flow = GradientFlow::new(&sphere, &x);
+            let mut time = 0.0;
+            for step in [1e-4, 1e-2, 0.3, 1.0, 4.0, 20.0] {
+                flow.advance(&mut x, step).ok_or("given up")?;
+                time += step;
+                let r2 = 1.0 / (1.0 + (1.0 / square - 1.0) * (-2.0f64 * time).exp());
+                let share = (r2 / square).sqrt();
+                for (x, start) in x.iter().zip(start) {
+                    assert!((x - share * start).abs() < 1e-6, "{time}: {x}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -440,7 +440,11 @@ mod tests {
 
     /// SGD and SGDM from above the valley; `run` stands at the end of its table.
     fn valley(run: &str) -> Result<Scenario, super::super::ScenarioError> {
-        let text = format!(
+        read(&text(run))
+    }
+
+    fn text(run: &str) -> String {
+        format!(
             r#"
 title = "t"
 claim = "Theorem 5.5"
@@ -473,9 +477,12 @@ left = "sgdm"
 right = "slow_sde"
 expect = "consistent"
 "#
-        );
+        )
+    }
+
+    fn read(text: &str) -> Result<Scenario, super::super::ScenarioError> {
         Scenario::parse(
-            &text,
+            text,
             "t.toml",
             "t",
             Path::new("."),
@@ -553,6 +560,77 @@ expect = "consistent"
                 }
             }
         }
+        Ok(())
+    }
+
+    /// What a departure needs, and what it is not for.
+    #[test]
+    fn departures_are_refused_where_they_do_not_exist() -> Outcome {
+        let message = |edit: &dyn Fn(String) -> String, run: &str| -> Result<String, String> {
+            match read(&edit(text(run))) {
+                Ok(_) => Err(format!("{run} is read")),
+                Err(e) => Ok(e.to_string()),
+            }
+        };
+        let same = |t: String| t;
+        let fast = |t: String| {
+            t.replace("regime = \"slow\"\n", "")
+                .replace("slow_sde", "sde")
+        };
+        let silent = |t: String| t + "[noise_scale]\nfactor = 0.0\n";
+        let rows: [(&dyn Fn(String) -> String, &str, &str); 7] = [
+            (
+                &fast,
+                r#"functions = ["x[1]", "distance2"]"#,
+                "slow regime only",
+            ),
+            (
+                &silent,
+                r#"functions = ["x[1]", "fluctuation2"]"#,
+                "noise_scale.factor is 0",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "projected_gradient2"]"#,
+                "name it, too",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "momentum2"]"#,
+                "`sgdm` and `sgdm_first_gradient`",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "lag2"]"#,
+                "name other `functions`",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "fluctuation[1]*fluctuation[3]"]"#,
+                "asks for coordinate 3",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "projected_velocity[0]"]"#,
+                "projected_velocity",
+            ),
+        ];
+        for (edit, run, wanted) in rows {
+            let found = message(edit, run)?;
+            assert!(found.contains(wanted), "{run}: {found}");
+        }
+        let monitored =
+            |t: String| t.replace(r#"monitored = ["x[1]"]"#, r#"monitored = ["distance2"]"#);
+        let found = message(&monitored, r#"functions = ["x[1]", "distance2"]"#)?;
+        assert!(found.contains("not monitored"), "{found}");
+        // With a momentum on both sides there is nothing to refuse, and without noise distances are still there.
+        read(
+            &text(r#"functions = ["x[1]", "momentum2"]"#)
+                .replace("left = \"sgd\"", "left = \"slow_sde_euler_maruyama\""),
+        )?;
+        read(&silent(text(
+            r#"functions = ["x[1]", "distance2", "projected_velocity2"]"#,
+        )))?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ mod common;
 
 mod alpha_two;
 mod bookkeeping;
+mod departures;
 mod lanes;
 mod laws;
 mod paths;

@@ -274,6 +274,6 @@ mod tests {
         assert!(sheet(&hyperbola()).is_none());
         let figure = super::sheets(&both).remove(0).draw();
         let figure = figure.expect("drawn").expect("a figure");
-        assert!(figure.caption.ends_with('.') && figure.svg.contains("polyline"));
+        assert!(figure.caption.ends_with('.') && figure.svg.len() > 5000);
     }
 }
