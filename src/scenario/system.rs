@@ -180,8 +180,8 @@ impl Scenario {
             .collect()
     }
 
-    /// Early looks in Regime II, evenly spaced in log k before the step `first`: any step before the first slow step is done, whole slow
-    /// steps from there on.
+    /// Early looks in Regime II, evenly spaced in log k before the step `first`: any step before the first slow step is done, whole
+    /// slow steps from there on.
     fn early_looks(&self, eta: f64, first: Steps) -> Vec<Steps> {
         let grid = self.slow_grid(eta);
         let (n, period) = (self.run.early_times, grid.period());

@@ -385,8 +385,8 @@ fn velocities(
     if save == 0 {
         before.copy_from_slice(now);
     }
-    let times = &slow.departures.times;
-    let share = match times[save] - times[last] {
+    let at = |save: usize| slow.departures.times.get(save).copied().unwrap_or(0.0);
+    let share = match at(save) - at(last) {
         time if time > 0.0 => 1.0 / time,
         _ => 0.0,
     };

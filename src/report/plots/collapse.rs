@@ -70,7 +70,9 @@ fn flow(result: &ScenarioResult, cell: &Cell) -> Vec<(f64, f64)> {
     let fall = result.fall.iter();
     let points = fall.flat_map(|f| f.times.iter().zip(&f.distances));
     let unit = cell.times.last().copied().unwrap_or(0.0) / cell.steps.max(1) as f64;
+    // From the first step on.
     points
+        .filter(|(s, _)| **s >= cell.eta)
         .map(|(&s, &distance)| (s / cell.eta * unit, distance))
         .collect()
 }
@@ -115,7 +117,7 @@ fn sheet(result: &ScenarioResult) -> Option<Sheet<'_>> {
         let (drawn, looks) = (drawn.clone(), looks.clone());
         let wanted = if columns > 1 { 4 } else { 6 };
         Panel {
-            title: text::learning_rate(cell.eta),
+            title: Label::new("η = ").join(&text::learning_rate(cell.eta)),
             notes: vec![],
             x: Axis::log(across, time_label(Regime::Slow), 10, wanted),
             y: Axis::log(up, distance_label(), 10, 5),
@@ -266,8 +268,11 @@ mod tests {
                     .iter()
                     .all(|p| (p.1 - (0.5 * a.eta).sqrt()).abs() < 1e-12)
             );
-            let (t, d) = flow(&both, a)[1];
-            assert!((t - a.eta).abs() < 1e-3 * a.eta && d < 0.5, "{t}");
+            let falling = flow(&both, a);
+            assert!(falling.iter().all(|p| p.0 > 0.99 * a.eta * a.eta));
+            let near = |p: &&(f64, f64)| (p.0 - a.eta).abs() < 1e-3 * a.eta;
+            let at_one = falling.iter().find(near).expect("fast time 1");
+            assert!((at_one.1 - 0.5 * (-1.0f64).exp()).abs() < 1e-12);
         }
         let alone = falling(&["distance2"]);
         assert!(level(&alone, &alone.cells[0]).is_empty());

@@ -302,7 +302,7 @@ pub fn time_label(regime: Regime) -> Label {
 fn projected(regime: Regime) -> &'static str {
     match regime {
         Regime::Fast => "",
-        Regime::Slow => "; test functions are taken at Φ(x)",
+        Regime::Slow => "; test functions of the state are taken at Φ(x)",
     }
 }
 
