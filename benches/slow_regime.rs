@@ -84,6 +84,8 @@ fn ensemble(slow_sde: bool) -> (Ensemble, Plan) {
                 ..Settings::default()
             },
             landed: true,
+            early: vec![],
+            departures: Default::default(),
         }),
         watch: Watch::default(),
         key: StreamKey { seed: 1, cell: 0 },

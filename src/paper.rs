@@ -38,6 +38,8 @@ const BLOCK: &str = "src/ensemble/block.rs";
 const WEAK: &str = "src/theorems/weak_approximation.rs";
 const SLOW: &str = "src/theorems/slow_limit.rs";
 const ENGINE: &str = "tests/engine.rs";
+const DEPARTURES: &str = "src/ensemble/departures.rs";
+const DEPARTURE_TESTS: &str = "tests/slow_regime/departures.rs";
 
 /// All items, in the order of the paper: first the text, then the appendix.
 pub const ITEMS: &[Item] = &[
@@ -281,8 +283,8 @@ pub const ITEMS: &[Item] = &[
     item(
         "Lemma C.1",
         "∂Φ(x)∇L(x) = 0",
-        &["src/projection/mod.rs"],
-        &["tests/projection/contract.rs"],
+        &["src/projection/mod.rs", DEPARTURES],
+        &["tests/projection/contract.rs", DEPARTURE_TESTS],
     ),
     item(
         "Lemma C.2",
@@ -323,8 +325,8 @@ pub const ITEMS: &[Item] = &[
     item(
         "Lemma C.8",
         "the moments of the momentum are bounded",
-        &[],
-        &[],
+        &[DEPARTURES],
+        &[DEPARTURE_TESTS],
     ),
     item(
         "Lemma C.9",
@@ -351,15 +353,15 @@ pub const ITEMS: &[Item] = &[
     item(
         "Lemma C.16",
         "moments of the velocity along the path, at a time and in the supremum",
-        &[],
-        &[],
+        &[DEPARTURES],
+        &[DEPARTURE_TESTS],
     ),
     item("Lemma C.17", "one step moves x and m by little", &[], &[]),
     item(
         "Lemma C.18",
         "the velocity times η vanishes in the limit",
-        &[],
-        &[],
+        &[DEPARTURES],
+        &[DEPARTURE_TESTS],
     ),
     item(
         "Lemma C.19",
@@ -370,21 +372,26 @@ pub const ITEMS: &[Item] = &[
     item(
         "Lemma C.20",
         "integrals of gradient and velocity are bounded",
-        &[],
-        &[],
+        &[DEPARTURES],
+        &[DEPARTURE_TESTS],
     ),
-    item("Lemma C.21", "the distance to Γ vanishes", &[], &[]),
+    item(
+        "Lemma C.21",
+        "the distance to Γ vanishes",
+        &[DEPARTURES],
+        &[DEPARTURE_TESTS],
+    ),
     item(
         "Lemma C.22",
         "averaging: the momentum's outer product tends to its stationary covariance",
-        &[],
-        &[],
+        &[DEPARTURES],
+        &[DEPARTURE_TESTS],
     ),
     item(
         "Lemma C.23",
         "averaging of the products of momentum and gradient",
-        &[],
-        &[],
+        &[DEPARTURES],
+        &[DEPARTURE_TESTS],
     ),
     item(
         "Lemma C.24",

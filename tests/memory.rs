@@ -65,6 +65,8 @@ fn slow_hyperbola(steps: u64) -> Ensemble {
         landing: x0.to_vec(),
         projection: Default::default(),
         landed: true,
+        early: vec![],
+        departures: Default::default(),
     });
     e
 }

@@ -284,7 +284,6 @@ impl<'a> Collector<'a> {
 
 impl Observer for Collector<'_> {
     fn observe(&mut self, save: usize, view: &BlockView<'_>) {
-        let oracle = &view.ensemble.oracle;
         let n = count(view.alive);
         let active = &view.ensemble.active;
         for (process, dynamics) in view.ensemble.processes.iter().enumerate() {
@@ -311,12 +310,7 @@ impl Observer for Collector<'_> {
                 // Talay–Tubaro: E h(step h) = E h(X) + ch + O(h²), so 2h(fine) − h(coarse) has bias O(h²).
                 let columns = values.iter_mut().zip(&mut self.errors);
                 for (h, (fine, error)) in self.plan.functions.iter().zip(columns) {
-                    h.evaluate(
-                        oracle,
-                        view.coarse(process),
-                        &mut self.coarse,
-                        &mut self.scratch,
-                    );
+                    view.evaluate_coarse(*h, process, &mut self.coarse, &mut self.scratch);
                     for ((f, e), &c) in fine.iter_mut().zip(error).zip(&self.coarse) {
                         *e = c - *f;
                         *f -= *e;

@@ -1,5 +1,6 @@
 //! One block of paths: the lock step itself.
 
+mod departures;
 mod slow;
 
 use super::turbulence::Record;
@@ -10,6 +11,7 @@ use crate::random::{LaneRng, Purpose};
 use crate::real::{LANES, Lanes};
 use crate::region::{all_lanes, bounded};
 use crate::schedule::RateStream;
+use departures::{Departed, DepartureWork};
 use slow::SlowWork;
 
 /// Steps whose coefficients are prepared at a time.
@@ -63,7 +65,45 @@ impl<'a> BlockView<'a> {
     ) {
         match (h, &self.tracks[process].record) {
             (TestFunction::Way(way), Some(record)) => record.read(way, out),
-            _ => h.evaluate(&self.ensemble.oracle, self.state(process), out, scratch),
+            _ => {
+                let departed = &self.tracks[process].departed.values;
+                self.look_up(h, departed, self.state(process), out, scratch);
+            }
+        }
+    }
+
+    /// The same at the coarser time step of an SDE.
+    pub fn evaluate_coarse(
+        &self,
+        h: TestFunction,
+        process: usize,
+        out: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        let departed = &self.tracks[process].departed.coarse;
+        self.look_up(h, departed, self.coarse(process), out, scratch);
+    }
+
+    /// h from the departures where it is one of them, at the states `x` otherwise.
+    fn look_up(
+        &self,
+        h: TestFunction,
+        departed: &[Lanes],
+        x: &[Lanes],
+        out: &mut [Lanes],
+        scratch: &mut [Lanes],
+    ) {
+        let slow = self.ensemble.slow.as_ref();
+        let place = slow.zip(h.departure()).and_then(|(slow, h)| {
+            let mut functions = slow.departures.functions.iter();
+            functions.position(|f| *f == h)
+        });
+        match place {
+            Some(f) => {
+                let groups = out.len();
+                out.copy_from_slice(&departed[f * groups..(f + 1) * groups]);
+            }
+            None => h.evaluate(&self.ensemble.oracle, x, out, scratch),
         }
     }
 
@@ -120,6 +160,7 @@ struct Track {
     parked: Vec<Lanes>,
     failures: PathFailures,
     record: Option<Record>,
+    departed: Departed,
 }
 
 /// Working memory of a block, made once and used for many blocks.
@@ -138,6 +179,7 @@ pub struct Block {
     pair: Vec<Lanes>,
     sde_noise: Vec<Lanes>,
     slow: SlowWork,
+    departures: DepartureWork,
 }
 
 impl Block {
@@ -148,6 +190,7 @@ impl Block {
         let n = d * groups;
         let guard = if ensemble.region.is_some() { 1 } else { 0 };
         let lands = ensemble.slow.as_ref().is_some_and(|s| s.landed);
+        let departures = DepartureWork::new(ensemble);
         let tracks = ensemble
             .processes
             .iter()
@@ -194,6 +237,7 @@ impl Block {
                     }
                     _ => None,
                 },
+                departed: departures.room(ensemble, p),
             })
             .collect();
         let fine = ensemble
@@ -223,6 +267,7 @@ impl Block {
             pair: vec![Lanes::ZERO; r * groups],
             sde_noise: vec![Lanes::ZERO; n],
             slow: SlowWork::new(ensemble),
+            departures,
         }
     }
 
@@ -268,6 +313,7 @@ impl Block {
                 }
             }
             self.show(ensemble, first, index, step);
+            self.depart(ensemble, first, index, step);
             let view = BlockView {
                 ensemble,
                 first,

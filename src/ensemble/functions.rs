@@ -1,5 +1,6 @@
 //! Test functions h: the panel on which weak errors are measured (Def. 4.4).
 
+use super::departures::Departure;
 use super::turbulence::Way;
 use crate::expression::{ExpressionError, Function, Scope, Values};
 use crate::landscape::Landscape;
@@ -38,6 +39,8 @@ pub enum TestFunction {
     Recovery,
     /// What a path did on its way, not where it is.
     Way(Way),
+    /// What the raw iterate does around Φ(x), in Regime II.
+    Departure(Departure),
     /// A function written as text.
     Expression(WrittenFunction),
 }
@@ -146,6 +149,14 @@ impl TestFunction {
         }
     }
 
+    /// What h says of the raw iterate around Φ(x), if it does.
+    pub fn departure(self) -> Option<Departure> {
+        match self {
+            TestFunction::Departure(departure) => Some(departure),
+            _ => None,
+        }
+    }
+
     /// Whether h is a term of the descent lemma or what is left.
     pub fn is_balance(self) -> bool {
         self.way().is_some_and(Way::is_balance)
@@ -161,7 +172,8 @@ impl TestFunction {
         }
     }
 
-    /// h for every lane group of `x` into `out`; functions of the way have the value of paths that start at `x`, which is 0.
+    /// h for every lane group of `x` into `out`; functions of the way have the value of paths that start at `x`, departures that of paths
+    /// that rest at `x` ∈ Γ, which is 0.
     pub fn evaluate(self, oracle: &Oracle, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
         let landscape = &*oracle.landscape;
         let d = landscape.dimension();
@@ -182,7 +194,7 @@ impl TestFunction {
             }),
             TestFunction::TraceCovariance => oracle.noise.traces(x, out, scratch),
             TestFunction::Recovery => landscape.recovery_errors(x, out),
-            TestFunction::Way(_) => out.fill(Lanes::ZERO),
+            TestFunction::Way(_) | TestFunction::Departure(_) => out.fill(Lanes::ZERO),
             TestFunction::Expression(written) => {
                 let function = &written.0.function;
                 groups.for_each(|(x, h)| *h = function.number(x, |_| Lanes::ZERO));
@@ -212,6 +224,7 @@ impl TestFunction {
             | TestFunction::Cosine(i) => Some(i),
             TestFunction::Product(i, j) => Some(i.max(j)),
             TestFunction::Way(way) => way.coordinate(),
+            TestFunction::Departure(departure) => departure.coordinate(),
             TestFunction::SquaredNorm
             | TestFunction::Loss
             | TestFunction::TraceHessian
@@ -266,6 +279,7 @@ impl fmt::Display for TestFunction {
             TestFunction::TraceCovariance => write!(f, "trace_covariance"),
             TestFunction::Recovery => write!(f, "recovery"),
             TestFunction::Way(way) => write!(f, "{way}"),
+            TestFunction::Departure(departure) => write!(f, "{departure}"),
             TestFunction::Expression(written) => write!(f, "{}", written.0.text),
         }
     }
@@ -288,7 +302,7 @@ pub(super) fn index_of(text: &str, name: &str) -> Option<usize> {
 /// The text is not a test function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, with i, j from 1"
+    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, distance2, fluctuation2, fluctuation[i]*fluctuation[j], excess_loss, normal_gradient2, momentum2, momentum[i]*momentum[j], gradient_momentum, lag2, projected_gradient2, tangential_gradient2, projected_velocity[i], projected_velocity2, with i, j from 1"
 )]
 pub struct UnknownFunction;
 
@@ -299,6 +313,9 @@ impl FromStr for TestFunction {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         if let Some(way) = Way::parse(&text) {
             return Ok(TestFunction::Way(way));
+        }
+        if let Some(departure) = Departure::parse(&text) {
+            return Ok(TestFunction::Departure(departure));
         }
         let index = |t: &str| index_of(t, "x").ok_or(UnknownFunction);
         match text.as_str() {

@@ -6,6 +6,7 @@
 mod accumulator;
 mod batches;
 mod block;
+mod departures;
 mod functions;
 mod histogram;
 mod laws;
@@ -18,6 +19,7 @@ pub use crate::region::Region;
 pub use accumulator::{Accumulator, CoMoments, Moments, Plan};
 pub use batches::{BATCHES, BatchSums};
 pub use block::{Block, BlockView, Observer};
+pub use departures::{Departure, Departures};
 pub use functions::TestFunction;
 pub use histogram::{Distances, DyadicHistogram};
 pub use laws::{LAW_BATCHES, Law, LawPlan};

@@ -128,6 +128,9 @@ impl<'a> PathCollector<'a> {
         if save == 0 {
             self.restart();
         }
+        if self.is_early(save, view) {
+            return;
+        }
         let common = self.paths.common.binary_search(&save).ok();
         for process in (0..ensemble.processes.len()).filter(|&p| active[p]) {
             self.follow(save, common, process, view);
@@ -193,10 +196,17 @@ impl<'a> PathCollector<'a> {
         }
     }
 
+    fn is_early(&self, save: usize, view: &BlockView<'_>) -> bool {
+        let slow = view.ensemble.slow.as_ref();
+        slow.is_some_and(|s| s.early.binary_search(&save).is_ok())
+    }
+
     /// Functionals of one process.
     fn follow(&mut self, save: usize, common: Option<usize>, process: usize, view: &BlockView<'_>) {
         let state = view.state(process);
-        let share = Lanes::splat(1.0 / (view.ensemble.save.len() - 1).max(1) as f64);
+        let early = view.ensemble.slow.as_ref().map_or(0, |s| s.early.len());
+        let looks = view.ensemble.save.len() - early;
+        let share = Lanes::splat(1.0 / (looks - 1).max(1) as f64);
         for (m, &f) in self.plan.monitored.iter().enumerate() {
             let oracle = &view.ensemble.oracle;
             let function = self.plan.functions[f];

@@ -4,6 +4,7 @@
 //! their innovations (theory: Sec. 5). For large η it is the other way round, and one optimizer step is bridged.
 //! Between the regimes ([`SlowClock`]) W = −ησ Σ ξ_k / σ_s, with σ_s = ησ/√(η^{1+s}) the noise scale of the slow SDE.
 
+use super::departures::Departures;
 use crate::clocks::SlowClock;
 use crate::projection::{Settings, Tolerance};
 
@@ -88,16 +89,34 @@ pub struct SlowRegime {
     pub projection: Settings,
     /// Whether observers see Φ(x_k), or x_k itself.
     pub landed: bool,
+    /// Save steps, by index and rising, that are early looks: not evenly spaced with the others, and left out of statistics of whole
+    /// paths. Before the first slow step the slow processes are seen at Φ(x_0).
+    pub early: Vec<usize>,
+    /// What is computed of raw iterates.
+    pub departures: Departures,
 }
 
 /// Accuracy of the drift that the slow steps must keep, in units of ‖x‖ + 1 a unit of slow time.
 const DRIFT_ACCURACY: f64 = 1e-4;
 
+/// Share of ησ² to which differences of Φ are computed for ∂Φ.
+const DIFFERENCE_ACCURACY: f64 = 1e-5;
+
 impl SlowRegime {
     /// How Φ is computed in a slow step. Its errors add up like a drift of size tolerance/h, so that the tolerance is also at most
     /// 10⁻⁴ h.
     pub fn step_projection(&self, eta: f64) -> Settings {
-        let most = DRIFT_ACCURACY * self.grid.step(self.clock.unit(eta));
+        self.within(DRIFT_ACCURACY * self.grid.step(self.clock.unit(eta)))
+    }
+
+    /// How Φ is computed for the difference quotient that is ∂Φ(x)∇L(x): in a step of the size of x − Φ(x) its errors count like
+    /// tolerance·‖H‖, which must be small beside ησ².
+    pub fn difference_projection(&self, unit: f64) -> Settings {
+        self.within(DIFFERENCE_ACCURACY * unit)
+    }
+
+    /// The settings with a tolerance of at most `most`.
+    fn within(&self, most: f64) -> Settings {
         let given = self.projection.tolerance;
         Settings {
             tolerance: Tolerance {

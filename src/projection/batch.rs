@@ -128,6 +128,44 @@ impl Batch {
         }
     }
 
+    /// The stationary covariance 𝓛_H^{-1}(QΣQ) of the distance to Γ, d × d row by row, with tr(QΣ) and tr(HΣ), for Σ = BBᵀ on one group
+    /// of points x ∈ Γ; `columns` as for [`drift`](Batch::drift). NaN where the tangent space is undecided, for d > 4.
+    pub fn fluctuation(
+        &mut self,
+        landscape: &dyn Landscape,
+        x: &[Lanes],
+        columns: &[Lanes],
+        covariance: &mut [Lanes],
+    ) -> [Lanes; 2] {
+        let kernel = &mut self.kernel;
+        match x.len() {
+            1 => kernel.fluctuation::<1>(landscape, x, columns, covariance),
+            2 => kernel.fluctuation::<2>(landscape, x, columns, covariance),
+            3 => kernel.fluctuation::<3>(landscape, x, columns, covariance),
+            4 => kernel.fluctuation::<4>(landscape, x, columns, covariance),
+            d => {
+                let mut traces = [[f64::NAN; LANES]; 2];
+                for lane in 0..LANES {
+                    let point = DVector::from_vec(lane_of(x, lane));
+                    let Ok(tangent) = Tangent::new(landscape, &point) else {
+                        set_lane(covariance, lane, &vec![f64::NAN; d * d]);
+                        continue;
+                    };
+                    let factor = lane_of(columns, lane);
+                    let factor = DMatrix::from_vec(d, factor.len() / d, factor);
+                    let all = tangent.lyapunov(Covariance::Factor(&factor));
+                    set_lane(covariance, lane, all.as_slice());
+                    let shares = tangent.normal().tr_mul(&factor);
+                    let shares = shares.row_iter().map(|row| row.norm_squared());
+                    let pairs = shares.zip(tangent.curvatures().iter());
+                    let sums = pairs.fold((0.0, 0.0), |(n, c), (s, mu)| (n + s, c + mu * s));
+                    (traces[0][lane], traces[1][lane]) = sums;
+                }
+                traces.map(Lanes::from)
+            }
+        }
+    }
+
     fn alone(&self, landscape: &dyn Landscape, x: &mut [Lanes], lane: usize) -> Outcome {
         let start = DVector::from_vec(lane_of(x, lane));
         match Projector::new(landscape, self.settings.clone()).land(&start) {

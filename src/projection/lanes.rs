@@ -186,6 +186,21 @@ impl<const D: usize> Frame<D> {
         std::array::from_fn(|i| dot(&self.v[i], c))
     }
 
+    /// BBᵀ in the eigenbasis, for the columns of B one after the other.
+    #[inline(always)]
+    fn gram(&self, columns: &[Lanes]) -> Matrix<D> {
+        let mut s = [[Lanes::ZERO; D]; D];
+        for column in columns.chunks_exact(D) {
+            let c = self.coordinates(&std::array::from_fn(|i| column[i]));
+            for i in 0..D {
+                for j in 0..D {
+                    s[i][j] = c[i].mul_add(c[j], s[i][j]);
+                }
+            }
+        }
+        s
+    }
+
     /// x scaled by `weights` in the eigenbasis: H†x, Px.
     #[inline(always)]
     fn weighted(&self, weights: &Vector<D>, x: &Vector<D>) -> Vector<D> {
@@ -483,15 +498,7 @@ impl Kernel {
     ) {
         let frame = self.frame_on_manifold::<D>(landscape, x);
         let x: Vector<D> = std::array::from_fn(|i| x[i]);
-        let mut s = [[Lanes::ZERO; D]; D];
-        for column in columns.chunks_exact(D) {
-            let c = frame.coordinates(&std::array::from_fn(|i| column[i]));
-            for i in 0..D {
-                for j in 0..D {
-                    s[i][j] = c[i].mul_add(c[j], s[i][j]);
-                }
-            }
-        }
+        let s = frame.gram(columns);
         let parallel =
             std::array::from_fn(|i| std::array::from_fn(|j| frame.tangent[i] * frame.tangent[j]));
         let inward = self.contract(landscape, &frame, &x, &s, &parallel);
@@ -501,6 +508,42 @@ impl Kernel {
         for i in 0..D {
             out[i] = splat(-0.5) * (normal[i] + tangential[i]);
         }
+    }
+
+    /// 𝓛_H^{-1}(QΣQ), row by row, with tr(QΣ) and tr(HΣ), for x ∈ Γ, Σ = BBᵀ and the columns of B one after the other.
+    pub(super) fn fluctuation<const D: usize>(
+        &mut self,
+        landscape: &dyn Landscape,
+        x: &[Lanes],
+        columns: &[Lanes],
+        covariance: &mut [Lanes],
+    ) -> [Lanes; 2] {
+        let frame = self.frame_on_manifold::<D>(landscape, x);
+        let mut s = frame.gram(columns);
+        let (mut normal, mut curved) = (Lanes::ZERO, Lanes::ZERO);
+        for i in 0..D {
+            let across = frame.tangent[i].simd_eq(Lanes::ZERO);
+            let share = across.select(s[i][i], Lanes::ZERO);
+            normal += share;
+            curved = frame.mu[i].mul_add(share, curved);
+        }
+        for i in 0..D {
+            for j in 0..D {
+                let normal = (frame.tangent[i] + frame.tangent[j]).simd_eq(Lanes::ZERO);
+                s[i][j] = normal.select(s[i][j] / (frame.mu[i] + frame.mu[j]), Lanes::ZERO);
+            }
+        }
+        let rows: Matrix<D> = std::array::from_fn(|i| {
+            std::array::from_fn(|j| {
+                (0..D).fold(Lanes::ZERO, |sum, k| frame.v[i][k].mul_add(s[k][j], sum))
+            })
+        });
+        for i in 0..D {
+            for j in 0..D {
+                covariance[i * D + j] = dot(&rows[i], &frame.v[j]);
+            }
+        }
+        [normal, curved]
     }
 
     /// The frame at a point of Γ, where normal and tangent eigenvalues are far apart.

@@ -207,6 +207,9 @@ pub struct ScenarioResult {
     pub clouds: Option<Clouds>,
     /// Distances of the iterates from (51) and from (4) at some η, where both run in the slow regime; empty elsewhere.
     pub hand_over: Vec<HandOver>,
+    /// The gradient flow from x_0, where a scenario of Regime II starts off Γ and asks for distances to it.
+    #[serde(default)]
+    pub fall: Option<Fall>,
     /// Facts worth a line in the report: constants of the schedule family, assumptions that fail, exits.
     pub notes: Vec<String>,
     /// What it cost.
@@ -711,6 +714,17 @@ pub struct PairDistance {
     pub right: usize,
     /// (E‖left − right‖²)^{1/2} of the states themselves, not of Φ, at the steps, with pointwise intervals.
     pub distance: EstimateSeries,
+}
+
+/// How the gradient flow falls onto Γ: φ̇ = −λ_0∇L(φ) from x_0.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fall {
+    /// Fast times s = kη, evenly spaced in log s.
+    #[serde(with = "number")]
+    pub times: Vec<f64>,
+    /// ‖φ(s) − Φ(x_0)‖.
+    #[serde(with = "number")]
+    pub distances: Vec<f64>,
 }
 
 /// What the run cost.

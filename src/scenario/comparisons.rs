@@ -5,7 +5,7 @@ use super::raw::RawCompare;
 use super::settings::check_alphas;
 use super::system::Member;
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::InitialMomentum;
+use crate::ensemble::{Departure, InitialMomentum};
 use crate::projection::Tangent;
 use crate::report::result::{Holds, ProcessFamily, Regime};
 use crate::schedule::{Schedule, ScheduleError, Shape};
@@ -169,6 +169,28 @@ fn judged_functions(
                     format!("{key}.{side}"),
                     format!(
                         "is `{}`, but `{h}` is recorded step by step, for sgd, sgdm and their relatives only: name other `functions` in this comparison",
+                        kind.key()
+                    ),
+                );
+            }
+        }
+    }
+    let mut chosen_functions = chosen.iter().map(|&h| panel[h]);
+    let of_momentum = chosen_functions.find(|h| h.departure().is_some_and(Departure::of_momentum));
+    if let Some(h) = of_momentum {
+        for (side, kind) in [("left", raw.left), ("right", raw.right)] {
+            let known = matches!(
+                kind.family(),
+                ProcessFamily::SlowSde
+                    | ProcessFamily::SlowControl
+                    | ProcessFamily::ClosedForm
+                    | ProcessFamily::Sgdm
+            );
+            if !known {
+                return problem(
+                    format!("{key}.{side}"),
+                    format!(
+                        "is `{}`, but `{h}` is about the momentum of Def. 3.3, of `sgdm` and `sgdm_first_gradient` and their limits only: name other `functions` in this comparison",
                         kind.key()
                     ),
                 );

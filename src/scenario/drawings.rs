@@ -3,11 +3,11 @@
 use super::Scenario;
 use super::system::System;
 use crate::clocks::Steps;
-use crate::ensemble::{Block, BlockView, Dynamics, Observer};
-use crate::landscape::broadcast;
-use crate::projection::{Projector, Tangent};
+use crate::ensemble::{Block, BlockView, Departure, Departures, Dynamics, Observer, TestFunction};
+use crate::landscape::{Landscape, broadcast};
+use crate::projection::{ERROR, Projector, STAGES, Tangent, combine};
 use crate::real::{LANES, Lanes};
-use crate::report::result::{Clouds, ContourGrid, Regime, SamplePaths};
+use crate::report::result::{Clouds, ContourGrid, Fall, Regime, SamplePaths};
 use nalgebra::DVector;
 use rayon::prelude::*;
 
@@ -21,6 +21,14 @@ const FAST_CLOUD: (u64, u64) = (1024, 8);
 /// Steps across the window in which Γ is traced.
 const TRACE_STEPS: f64 = 200.0;
 
+/// The fall onto Γ: points a decade of time and at most, and the share of the first distance at which it is over.
+const FALL_POINTS_A_DECADE: usize = 24;
+const FALL_POINTS: usize = 10 * FALL_POINTS_A_DECADE;
+const FALLEN: f64 = 1e-4;
+/// Error of a step of the flow relative to 1 + ‖x‖, and steps between two points after which it is given up.
+const FLOW_ERROR: f64 = 1e-8;
+const FLOW_STEPS: usize = 100_000;
+
 /// The first coordinates of a few paths: `positions[process][path][time]`.
 type Positions = Vec<Vec<Vec<Vec<f64>>>>;
 
@@ -32,6 +40,76 @@ fn window(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
             (l.min(v), h.max(v))
         });
     (low <= high).then_some((low, high))
+}
+
+/// −∇L(x).
+fn slope_at(landscape: &dyn Landscape, x: &[f64], slope: &mut [f64]) {
+    landscape.gradient_at(x, slope);
+    slope.iter_mut().for_each(|s| *s = -*s);
+}
+
+/// φ̇ = −∇L(φ) by adaptive Dormand–Prince steps.
+struct GradientFlow<'a> {
+    landscape: &'a dyn Landscape,
+    step: f64,
+    slopes: Vec<f64>,
+    ahead: Vec<f64>,
+    error: Vec<f64>,
+}
+
+impl<'a> GradientFlow<'a> {
+    fn new(landscape: &'a dyn Landscape, x: &[f64]) -> GradientFlow<'a> {
+        let d = x.len();
+        let mut flow = GradientFlow {
+            landscape,
+            step: 0.0,
+            slopes: vec![0.0; 7 * d],
+            ahead: vec![0.0; d],
+            error: vec![0.0; d],
+        };
+        slope_at(landscape, x, &mut flow.slopes[..d]);
+        let size = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        flow.step = 1e-3 * (1.0 + size(x)) / size(&flow.slopes[..d]).max(1e-3);
+        flow
+    }
+
+    /// x ← φ(x, time); `None` where that takes too many steps.
+    fn advance(&mut self, x: &mut [f64], time: f64) -> Option<()> {
+        let d = x.len();
+        let mut left = time;
+        for _ in 0..FLOW_STEPS {
+            let h = self.step.min(left);
+            slope_at(self.landscape, x, &mut self.slopes[..d]);
+            for (i, row) in STAGES.iter().enumerate() {
+                combine(x, h, row, &self.slopes, &mut self.ahead);
+                let slope = &mut self.slopes[(i + 1) * d..(i + 2) * d];
+                slope_at(self.landscape, &self.ahead, slope);
+            }
+            let square = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>();
+            let allowed = FLOW_ERROR * (1.0 + square(x).sqrt());
+            for (i, e) in self.error.iter_mut().enumerate() {
+                *e = h
+                    * (0..7)
+                        .map(|j| ERROR[j] * self.slopes[j * d + i])
+                        .sum::<f64>();
+            }
+            let ratio = square(&self.error).sqrt() / allowed;
+            if ratio <= 1.0 {
+                x.copy_from_slice(&self.ahead);
+                left -= h;
+                if left <= 0.0 {
+                    return Some(());
+                }
+            }
+            let growth = 0.9 * ratio.max(1e-10).powf(-0.2);
+            self.step = h * if ratio.is_nan() {
+                0.1
+            } else {
+                growth.clamp(0.1, 5.0)
+            };
+        }
+        None
+    }
 }
 
 /// Keeps those of the first paths of a block.
@@ -109,6 +187,7 @@ impl Scenario {
         let mut period = 1;
         if let Some(slow) = &mut ensemble.slow {
             slow.landed = false;
+            (slow.early, slow.departures) = (vec![], Departures::default());
             period = slow.grid.period();
         }
         // Whole periods, from the start to the end.
@@ -200,6 +279,48 @@ impl Scenario {
         }
     }
 
+    /// How the gradient flow falls onto Γ, where distances to it are asked for and x_0 is off it.
+    pub(super) fn fall(&self) -> Option<Fall> {
+        let asked = |h: &TestFunction| {
+            let departure = h.departure();
+            matches!(
+                departure,
+                Some(Departure::Distance2 | Departure::Fluctuation2)
+            )
+        };
+        let landing = self.landing.as_ref()?;
+        if self.starts_on_manifold() || !self.run.functions.iter().any(asked) {
+            return None;
+        }
+        let rate = self
+            .learning_rate
+            .limit(0.0, self.run.horizon)
+            .unwrap_or(1.0);
+        let distance = |x: &[f64]| {
+            let pairs = x.iter().zip(landing);
+            pairs.map(|(x, p)| (x - p).powi(2)).sum::<f64>().sqrt()
+        };
+        let start = distance(&self.x0);
+        let mut fall = Fall {
+            times: vec![],
+            distances: vec![],
+        };
+        let (mut x, mut time) = (self.x0.clone(), 0.0);
+        let smallest = self.run.etas.last().copied().unwrap_or(1.0);
+        let mut flow = GradientFlow::new(&*self.oracle.landscape, &x);
+        for i in 0..FALL_POINTS {
+            let next = smallest * 10f64.powf(i as f64 / FALL_POINTS_A_DECADE as f64);
+            flow.advance(&mut x, rate * (next - time))?;
+            time = next;
+            fall.times.push(time);
+            fall.distances.push(distance(&x));
+            if distance(&x) < FALLEN * start {
+                break;
+            }
+        }
+        Some(fall)
+    }
+
     /// The connected part of a one-dimensional Γ through a point, as far as a window and a margin around it reach.
     fn trace(&self, start: &[f64], window: [(f64, f64); 2]) -> Vec<Vec<Vec<f64>>> {
         let landscape = &*self.oracle.landscape;
@@ -250,5 +371,34 @@ impl Scenario {
         line.push(start.clone());
         line.extend(forward);
         vec![line.iter().map(|p| p.as_slice().to_vec()).collect()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::landscape::Sphere;
+
+    /// On L = ¼(‖x‖²−1)² the flow is radial, r² = 1/(1 + (r₀⁻²−1)e^{−2t}): from inside and outside, over short and long times, to the
+    /// tolerance of all steps together.
+    #[test]
+    fn the_flow_falls_as_in_closed_form() -> Result<(), Box<dyn std::error::Error>> {
+        let sphere = Sphere::new(2)?;
+        for start in [[0.3, -0.4], [1.8, 2.4]] {
+            let square: f64 = start.iter().map(|x| x * x).sum();
+            let mut x = start.to_vec();
+            let mut flow = GradientFlow::new(&sphere, &x);
+            let mut time = 0.0;
+            for step in [1e-4, 1e-2, 0.3, 1.0, 4.0, 20.0] {
+                flow.advance(&mut x, step).ok_or("given up")?;
+                time += step;
+                let r2 = 1.0 / (1.0 + (1.0 / square - 1.0) * (-2.0f64 * time).exp());
+                let share = (r2 / square).sqrt();
+                for (x, start) in x.iter().zip(start) {
+                    assert!((x - share * start).abs() < 1e-6, "{time}: {x}");
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::Scenario;
 use super::system::{Member, System};
 use crate::clocks::Steps;
-use crate::ensemble::{Block, BlockView, Dynamics, Ensemble, Observer};
+use crate::ensemble::{Block, BlockView, Departures, Dynamics, Ensemble, Observer};
 use crate::real::{LANES, Lanes};
 use crate::report::result::{
     Estimate, EstimateSeries, HandOver, PairDistance, ProcessFamily, Regime,
@@ -77,6 +77,7 @@ impl Scenario {
         ensemble.save = looks(&ensemble);
         if let Some(slow) = &mut ensemble.slow {
             slow.landed = false;
+            (slow.early, slow.departures) = (vec![], Departures::default());
         }
         // The coupled trajectory has weights for the old save steps only, a prescribed curve its points: they are left out.
         let stays =

@@ -507,7 +507,7 @@ pub struct RawRun {
     pub max_paths: Option<u64>,
     /// Common save times, evenly spaced up to T.
     pub times: Option<usize>,
-    /// Additional early save times, evenly spaced in log k.
+    /// Additional save times before the first common one, evenly spaced in log k.
     pub early_times: Option<usize>,
     /// r: SDE steps per optimizer step.
     pub substeps: Option<usize>,

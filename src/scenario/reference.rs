@@ -498,6 +498,7 @@ fn the_reference_has_the_defaults_of_run() -> Result<(), super::ScenarioError> {
     ] {
         assert_eq!(cell(key).trim_matches('`').parse(), Ok(value), "{key}");
     }
+    assert_eq!(read(&slow, super::Profile::Quick)?.run.early_times, 0);
     assert_eq!(cell("alphas"), format!("`{:?}`", run.alphas));
     assert_eq!(run.negligible, 0.1 * run.tolerance);
     let (mut fast_runs, mut slow_runs) = (vec![], vec![]);

@@ -3,7 +3,9 @@
 use super::exact::Exact;
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{Accumulator, CoMoments, Control, Interrupted, Moments, TestFunction};
+use crate::ensemble::{
+    Accumulator, CoMoments, Control, Departure, Interrupted, Moments, TestFunction,
+};
 use crate::report::result::{Effort, Holds, Regime, ScenarioResult, Verdict};
 use crate::theorems::slow_limit::Findings;
 use crate::theorems::weak_approximation::{
@@ -404,9 +406,24 @@ pub(super) fn natural_scales(
             .fold(0.0, f64::max);
         spread + shift
     };
+    let of_process = |process: usize, h: usize| match functions[h].departure() {
+        Some(departure) => departure_scale(system, total, process, (h, departure)),
+        None => scale(process, h),
+    };
     let mut scales: Vec<f64> = (0..functions.len())
-        .map(|h| scale(left, h).max(scale(right, h)).max(f64::MIN_POSITIVE))
+        .map(|h| {
+            let scale = of_process(left, h).max(of_process(right, h));
+            scale.max(f64::MIN_POSITIVE)
+        })
         .collect();
+    // What vanishes is measured by another term of its balance.
+    for (h, function) in functions.iter().enumerate() {
+        let yardstick = function.departure().and_then(Departure::yardstick);
+        let place = |d| functions.iter().position(|f| f.departure() == Some(d));
+        if let Some(other) = yardstick.and_then(place) {
+            scales[h] = scales[h].max(scales[other]);
+        }
+    }
     // The terms of one balance are measured by the largest of them, or by the loss.
     if functions.iter().any(|h| h.is_balance()) {
         let member = |h: &TestFunction| h.is_balance() || *h == TestFunction::Loss;
@@ -416,4 +433,28 @@ pub(super) fn natural_scales(
         own.for_each(|(_, s)| *s = largest);
     }
     scales
+}
+
+/// The natural scale of a departure: largest standard deviation plus largest mean at the common times, when the fall onto Γ is over; for
+/// squared distances also the mean square of how far the paths go.
+fn departure_scale(
+    system: &System,
+    total: &Accumulator,
+    process: usize,
+    (h, departure): (usize, Departure),
+) -> f64 {
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+    let panel = || system.common.iter().map(|&c| &total.panel[c][process]);
+    let panel = || panel().filter(|m| m.n > 0);
+    let own = largest(&mut panel().map(|m| m.covariance(h, h).sqrt()))
+        + largest(&mut panel().map(|m| m.mean[h].abs()));
+    if !departure.is_distance() {
+        return own;
+    }
+    let spread = total.paths.iter().flat_map(|p| &p.spread);
+    let mut spread = spread.filter_map(|s| s.get(process)?.mean.first().copied());
+    let ensemble = &system.ensemble;
+    let landing = ensemble.slow.iter().flat_map(|s| &s.landing);
+    let pairs = landing.zip(&ensemble.x0);
+    own + largest(&mut spread) + pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
 }

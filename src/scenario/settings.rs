@@ -4,7 +4,7 @@ use super::check::{Problem, bad_expression, problem, require};
 use super::raw::*;
 use super::{Profile, RunSettings};
 use crate::clocks::{SlowClock, clock_name};
-use crate::ensemble::TestFunction;
+use crate::ensemble::{Departure, TestFunction};
 use crate::expression::Scope;
 use crate::landscape::Landscape;
 use crate::report::result::Regime;
@@ -97,7 +97,11 @@ pub(super) fn run_settings(
         }
     }
     let times = count("run.times", raw.times.unwrap_or(8), 1, 256)?;
-    let early_times = count("run.early_times", raw.early_times.unwrap_or(8), 0, 256)?;
+    let early_times = raw.early_times.unwrap_or(match regime {
+        Regime::Fast => 8,
+        Regime::Slow => 0,
+    });
+    let early_times = count("run.early_times", early_times, 0, 256)?;
     let substeps = count("run.substeps", raw.substeps.unwrap_or(8), 1, 4096)?;
     let looks = count("run.looks", raw.looks.unwrap_or(4), 1, 64)?;
     let slow_step = raw.slow_step.unwrap_or(0.1);
@@ -123,14 +127,27 @@ pub(super) fn run_settings(
             ),
         );
     }
+    let setting = (regime, deterministic);
     let functions = match &raw.functions {
         None if regime == Regime::Slow => TestFunction::slow_panel(d),
         None => TestFunction::default_panel(d),
         Some(names) if names.is_empty() => {
             return problem("run.functions", "is empty: name at least one test function");
         }
-        Some(names) => parse_functions("run.functions", names, landscape, scope, regime)?,
+        Some(names) => parse_functions("run.functions", names, landscape, scope, setting)?,
     };
+    for (i, f) in functions.iter().enumerate() {
+        let yardstick = match f.departure() {
+            Some(Departure::ProjectedGradient2) => Departure::TangentialGradient2,
+            _ => continue,
+        };
+        if !functions.contains(&TestFunction::Departure(yardstick)) {
+            return problem(
+                format!("run.functions[{}]", i + 1),
+                format!("`{f}` is measured by the size of `{yardstick}`: name it, too"),
+            );
+        }
+    }
     let monitored = match &raw.monitored {
         None => {
             let first = scope.parameters().first();
@@ -142,8 +159,14 @@ pub(super) fn run_settings(
             place(&is_first).into_iter().chain(loss).collect()
         }
         Some(names) => {
-            let wanted = parse_functions("run.monitored", names, landscape, scope, regime)?;
+            let wanted = parse_functions("run.monitored", names, landscape, scope, setting)?;
             let find = |(i, f): (usize, &TestFunction)| {
+                if f.departure().is_some() {
+                    return problem(
+                        format!("run.monitored[{}]", i + 1),
+                        format!("`{f}` has a limit in the mean, not in law: it is not monitored"),
+                    );
+                }
                 functions.iter().position(|g| g == f).map_or_else(
                     || {
                         problem(
@@ -235,14 +258,14 @@ fn parse_functions(
     names: &[String],
     landscape: &dyn Landscape,
     scope: &Scope,
-    regime: Regime,
+    (regime, deterministic): (Regime, bool),
 ) -> Result<Vec<TestFunction>, Problem> {
     let d = landscape.dimension();
     let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
         let key = format!("{key}[{}]", i + 1);
         let f = TestFunction::parse(name, scope).or_else(|mut e| {
             if e.message.starts_with("unknown name") {
-                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect";
+                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, distance2, fluctuation2, excess_loss, normal_gradient2, momentum2, gradient_momentum, lag2, projected_gradient2, tangential_gradient2, projected_velocity2";
             }
             bad_expression(&key, e)
         })?;
@@ -257,6 +280,14 @@ fn parse_functions(
             _ if f.way().is_some() && regime == Regime::Slow => problem(
                 key,
                 format!("`{name}` is recorded step by step, in the fast regime only"),
+            ),
+            _ if f.departure().is_some() && regime == Regime::Fast => problem(
+                key,
+                format!("`{name}` is about x and Φ(x), in the slow regime only"),
+            ),
+            _ if f.departure().is_some_and(Departure::needs_noise) && deterministic => problem(
+                key,
+                format!("`{name}` is in units of the noise scale, but noise_scale.factor is 0"),
             ),
             _ if f.is_balance() && d > MOST_BALANCED => problem(
                 key,

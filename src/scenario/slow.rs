@@ -224,7 +224,7 @@ impl Scenario {
             .zip(views)
             .map(|(r, v)| Rung {
                 lost: v.lost(),
-                ..r.only(&judged)
+                ..self.after_the_fall(r).only(&judged)
             })
             .collect();
         let names: Vec<String> = judged
@@ -262,6 +262,22 @@ impl Scenario {
             judgement: outcome.judgement.of(&judged),
             ..outcome
         }
+    }
+
+    /// Departures are compared when the fall onto Γ is over, from the first common time on.
+    fn after_the_fall(&self, mut rung: Rung) -> Rung {
+        let first = rung.common.first().copied().unwrap_or(0);
+        let functions = self.run.functions.iter().enumerate();
+        for (h, _) in functions.filter(|(_, f)| f.departure().is_some()) {
+            let numbers = [&mut rung.errors, &mut rung.noise, &mut rung.unpaired];
+            for row in numbers
+                .into_iter()
+                .flat_map(|rows| rows.iter_mut().take(first))
+            {
+                row[h] = 0.0;
+            }
+        }
+        rung
     }
 
     /// Evidence on a claim that holds at every η: expectations of two processes or of one and its law, or whole paths. Errors are in units

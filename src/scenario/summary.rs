@@ -150,6 +150,7 @@ impl Scenario {
             contours,
             clouds,
             hand_over: self.hand_over(members, systems),
+            fall: self.fall(),
             notes,
             effort,
             machine: Machine::here(),

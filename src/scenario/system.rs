@@ -2,7 +2,9 @@
 
 use super::{ProcessKind, Scenario};
 use crate::clocks::{FastTime, Steps};
-use crate::ensemble::{Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, Watch};
+use crate::ensemble::{
+    Departures, Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, Watch,
+};
 use crate::projection::{Settings, Tolerance};
 use crate::random::StreamKey;
 use crate::report::result::{Process, ProcessFamily, Regime};
@@ -180,20 +182,70 @@ impl Scenario {
         )
     }
 
-    /// The save steps at η in Regime II: the common times, and looks between them, at whole slow steps.
-    fn slow_saves(&self, eta: f64) -> (Vec<Steps>, Vec<usize>) {
+    /// The regular looks at η in Regime II: the start, the common times, and what is between them, at whole slow steps.
+    fn regular_looks(&self, eta: f64) -> Vec<Steps> {
         let run = &self.run;
         let period = self.slow_grid(eta).period();
         let steps = run.horizon / self.slow_clock.unit(eta);
         let looks = run.times * run.looks;
         let last = ((steps * (1.0 + 1e-12)) as u64 / period).max(1);
-        let saves: Vec<Steps> = (0..=looks)
+        (0..=looks)
             .map(|i| {
                 let ideal = steps * i as f64 / looks as f64 / period as f64;
                 Steps((ideal.round() as u64).min(last) * period)
             })
-            .collect();
-        (saves, (1..=run.times).map(|c| c * run.looks).collect())
+            .collect()
+    }
+
+    /// Early looks in Regime II, evenly spaced in log k before the step `first`: any step before the first slow step is done, whole
+    /// slow steps from there on.
+    fn early_looks(&self, eta: f64, first: Steps) -> Vec<Steps> {
+        let grid = self.slow_grid(eta);
+        let (n, period) = (self.run.early_times, grid.period());
+        let place = |i: usize| {
+            let k = (first.0 as f64).powf(i as f64 / n as f64).round();
+            if (k as u64) < grid.stride {
+                return Steps(k as u64);
+            }
+            Steps((k / period as f64).round().max(1.0) as u64 * period)
+        };
+        (0..n).map(place).filter(|k| *k < first).collect()
+    }
+
+    /// The save steps at η in Regime II, and where the common times stand among them.
+    fn slow_saves(&self, eta: f64) -> (Vec<Steps>, Vec<usize>) {
+        let run = &self.run;
+        let mut saves = self.regular_looks(eta);
+        let common: Vec<usize> = (1..=run.times).map(|c| c * run.looks).collect();
+        if run.early_times == 0 {
+            return (saves, common);
+        }
+        let common: Vec<Steps> = common.into_iter().map(|c| saves[c]).collect();
+        saves.extend(self.early_looks(eta, common[0]));
+        saves.sort();
+        saves.dedup();
+        let places = common.iter().map(|c| saves.partition_point(|k| k < c));
+        let places = places.collect();
+        (saves, places)
+    }
+
+    /// Which of the save steps in Regime II are early looks.
+    fn early_saves(&self, eta: f64, saves: &[Steps]) -> Vec<usize> {
+        let regular = self.regular_looks(eta);
+        let early = |i: &usize| regular.binary_search(&saves[*i]).is_err();
+        (0..saves.len()).filter(early).collect()
+    }
+
+    /// What is computed of raw iterates at the save steps.
+    fn departures(&self, eta: f64, saves: &[Steps]) -> Departures {
+        let functions = self.run.functions.iter();
+        let times: Vec<f64> = saves.iter().map(|&k| self.time(k, eta)).collect();
+        let lambda = self.timed(&self.learning_rate);
+        Departures {
+            functions: functions.filter_map(|h| h.departure()).collect(),
+            rates: times.iter().map(|&t| lambda(t)).collect(),
+            times,
+        }
     }
 
     /// Unit vectors over which distances are averaged: none on the line, evenly spaced ones in the plane, else drawn at random.
@@ -350,6 +402,15 @@ impl Scenario {
                 Some(pairs.len() - 1)
             })
             .collect();
+        let slow = self.landing.as_ref().map(|landing| SlowRegime {
+            clock: self.slow_clock,
+            grid: self.slow_grid(eta),
+            landing: landing.clone(),
+            projection: self.projection(),
+            landed: true,
+            early: self.early_saves(eta, &save),
+            departures: self.departures(eta, &save),
+        });
         Some(System {
             eta,
             plan: Plan {
@@ -376,18 +437,218 @@ impl Scenario {
                 processes: dynamics,
                 save,
                 region: self.region.clone(),
-                slow: self.landing.as_ref().map(|landing| SlowRegime {
-                    clock: self.slow_clock,
-                    grid: self.slow_grid(eta),
-                    landing: landing.clone(),
-                    projection: self.projection(),
-                    landed: true,
-                }),
+                slow,
                 key: StreamKey {
                     seed: self.run.seed,
                     cell: cell as u64,
                 },
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Overrides, Profile};
+    use super::*;
+    use crate::ensemble::Control;
+    use std::path::Path;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    /// SGD and SGDM from above the valley; `run` stands at the end of its table.
+    fn valley(run: &str) -> Result<Scenario, super::super::ScenarioError> {
+        read(&text(run))
+    }
+
+    fn text(run: &str) -> String {
+        format!(
+            r#"
+title = "t"
+claim = "Theorem 5.5"
+regime = "slow"
+[landscape.valley]
+steepness = {{ exponential = {{ kappa = 0.5 }} }}
+[noise.gaussian]
+factor = {{ isotropic = 0.5 }}
+[start]
+x0 = {{ at = [1.0, 0.5] }}
+[schedule]
+momentum = {{ constant = 0.5 }}
+[run]
+horizon = 0.5
+alphas = [0.0]
+eta_max = 0.05
+etas = 3
+times = 2
+looks = 4
+paths = 128
+max_paths = 128
+monitored = ["x[1]"]
+{run}
+[[compare]]
+left = "sgd"
+right = "slow_sde"
+expect = "consistent"
+[[compare]]
+left = "sgdm"
+right = "slow_sde"
+expect = "consistent"
+"#
+        )
+    }
+
+    fn read(text: &str) -> Result<Scenario, super::super::ScenarioError> {
+        Scenario::parse(
+            text,
+            "t.toml",
+            "t",
+            Path::new("."),
+            Profile::Quick,
+            &Overrides::default(),
+        )
+    }
+
+    /// Early looks come before the first common time, evenly in log k, at any step before the first slow step is done and at whole slow
+    /// steps afterwards; the regular looks stay where they are.
+    #[test]
+    fn early_looks_do_not_disturb_slow_steps() -> Outcome {
+        let (plain, early) = (valley("")?, valley("early_times = 12")?);
+        assert_eq!((plain.run.early_times, early.run.early_times), (0, 12));
+        for (slow_step, substeps) in [(0.1, false), (1e-4, true)] {
+            let with = |s: &Scenario| {
+                let mut s = s.clone();
+                s.run.slow_step = slow_step;
+                s
+            };
+            let (plain, early) = (with(&plain), with(&early));
+            for &eta in &plain.run.etas {
+                let grid = plain.slow_grid(eta);
+                assert_eq!(grid.substeps > 1, substeps, "{grid:?}");
+                let (regular, places) = plain.saves(eta);
+                let (saves, common) = early.saves(eta);
+                let marked = early.early_saves(eta, &saves);
+                assert!(plain.early_saves(eta, &regular).is_empty());
+                assert!(saves.windows(2).all(|w| w[0] < w[1]), "{saves:?}");
+                let others = (0..saves.len()).filter(|i| !marked.contains(i));
+                assert_eq!(others.map(|i| saves[i]).collect::<Vec<_>>(), regular);
+                let at = |saves: &[Steps], places: &[usize]| -> Vec<Steps> {
+                    places.iter().map(|&c| saves[c]).collect()
+                };
+                assert_eq!(at(&saves, &common), at(&regular, &places));
+                let first = saves[common[0]].0;
+                let steps: Vec<u64> = marked.iter().map(|&i| saves[i].0).collect();
+                // Where the coarse slow step is two optimizer steps, nothing fits before it.
+                let earliest = if grid.period() == 2 { 2 } else { 1 };
+                assert!(steps.len() >= 5 && steps[0] == earliest, "{steps:?}");
+                for k in steps {
+                    assert!(0 < k && k < first);
+                    assert!(k < grid.stride || k.is_multiple_of(grid.period()), "{k}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing that is judged knows of the early looks: verdicts, limits and path statistics are the same bit for bit.
+    #[test]
+    fn early_looks_are_shown_and_not_judged() -> Outcome {
+        let run = |text: &str| -> Result<_, Box<dyn std::error::Error>> {
+            Ok(valley(text)?.execute(&Control::default(), &|_| {})?)
+        };
+        let (plain, early) = (run("")?, run("early_times = 6")?);
+        for (a, b) in plain.comparisons.iter().zip(&early.comparisons) {
+            assert_eq!((a.verdict, a.limit), (b.verdict, b.limit));
+            for (a, b) in a.functions.iter().zip(&b.functions) {
+                assert_eq!((a.scale, a.limit), (b.scale, b.limit));
+            }
+            assert!(!a.distances.is_empty());
+            for (a, b) in a.distances.iter().zip(&b.distances) {
+                assert_eq!((&a.name, a.check.limit), (&b.name, b.check.limit));
+            }
+        }
+        for (a, b) in plain.cells.iter().zip(&early.cells) {
+            assert!(b.times.len() > a.times.len());
+            // Φ(x_k) does not wait for Γ: the first coordinate is where the flow ends from the first step on.
+            let place = |t: f64| b.times.iter().position(|s| *s == t);
+            for (p, q) in a.processes.iter().zip(&b.processes) {
+                for (j, &t) in a.times.iter().enumerate() {
+                    let k = place(t).ok_or("a look is missing")?;
+                    assert_eq!(p.means[0].value[j], q.means[0].value[k]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a departure needs, and what it is not for.
+    #[test]
+    fn departures_are_refused_where_they_do_not_exist() -> Outcome {
+        let message = |edit: &dyn Fn(String) -> String, run: &str| -> Result<String, String> {
+            match read(&edit(text(run))) {
+                Ok(_) => Err(format!("{run} is read")),
+                Err(e) => Ok(e.to_string()),
+            }
+        };
+        let same = |t: String| t;
+        let fast = |t: String| {
+            t.replace("regime = \"slow\"\n", "")
+                .replace("slow_sde", "sde")
+        };
+        let silent = |t: String| t + "[noise_scale]\nfactor = 0.0\n";
+        let rows: [(&dyn Fn(String) -> String, &str, &str); 7] = [
+            (
+                &fast,
+                r#"functions = ["x[1]", "distance2"]"#,
+                "slow regime only",
+            ),
+            (
+                &silent,
+                r#"functions = ["x[1]", "fluctuation2"]"#,
+                "noise_scale.factor is 0",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "projected_gradient2"]"#,
+                "name it, too",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "momentum2"]"#,
+                "`sgdm` and `sgdm_first_gradient`",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "lag2"]"#,
+                "name other `functions`",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "fluctuation[1]*fluctuation[3]"]"#,
+                "asks for coordinate 3",
+            ),
+            (
+                &same,
+                r#"functions = ["x[1]", "projected_velocity[0]"]"#,
+                "projected_velocity",
+            ),
+        ];
+        for (edit, run, wanted) in rows {
+            let found = message(edit, run)?;
+            assert!(found.contains(wanted), "{run}: {found}");
+        }
+        let monitored =
+            |t: String| t.replace(r#"monitored = ["x[1]"]"#, r#"monitored = ["distance2"]"#);
+        let found = message(&monitored, r#"functions = ["x[1]", "distance2"]"#)?;
+        assert!(found.contains("not monitored"), "{found}");
+        // With a momentum on both sides there is nothing to refuse, and without noise distances are still there.
+        read(
+            &text(r#"functions = ["x[1]", "momentum2"]"#)
+                .replace("left = \"sgd\"", "left = \"slow_sde_euler_maruyama\""),
+        )?;
+        read(&silent(text(
+            r#"functions = ["x[1]", "distance2", "projected_velocity2"]"#,
+        )))?;
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod common;
 mod alpha_two;
 mod between;
 mod bookkeeping;
+mod departures;
 mod lanes;
 mod laws;
 mod paths;
@@ -85,6 +86,8 @@ fn slow_ensemble(
                 ..Settings::default()
             },
             landed: true,
+            early: vec![],
+            departures: Default::default(),
         }),
         ..ensemble(Arc::new(landscape), noise, 1.0, eta, x0, processes, save)
     }

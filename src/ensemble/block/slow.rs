@@ -9,13 +9,21 @@ use crate::real::{LANES, Lanes};
 const NEAREST_ITERATIONS: usize = 40;
 const NEAREST_TOLERANCE: f64 = 1e-9;
 
-/// Where states are projected onto Γ: the first path of the block, the step, the process, and whether it is for a look.
+/// What states are projected onto Γ for, each to its own tolerance.
 #[derive(Clone, Copy)]
-struct Place {
-    first: u64,
-    step: u64,
-    process: usize,
-    look: bool,
+pub(super) enum Use {
+    Step,
+    Look,
+    Difference,
+}
+
+/// Where states are projected onto Γ: the first path of the block, the step, the process, and what for.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub first: u64,
+    pub step: u64,
+    pub process: usize,
+    pub of: Use,
 }
 
 /// Working memory of the slow processes.
@@ -25,7 +33,7 @@ pub(super) struct SlowWork {
     shared: bool,
     /// Φ in slow steps, and at the looks.
     batch: Batch,
-    looks: Batch,
+    pub looks: Batch,
     outcomes: Vec<[Outcome; LANES]>,
     /// Sums of innovations over the current fine and coarse slow step.
     fine: Vec<Lanes>,
@@ -220,7 +228,7 @@ impl Block {
                 first,
                 step: k + 1,
                 process: index,
-                look: false,
+                of: Use::Step,
             };
             self.land(ensemble, slow, place, &mut x);
             if *scheme == SlowScheme::Nearest {
@@ -236,7 +244,13 @@ impl Block {
     }
 
     /// x ← Φ(x); paths on which this fails are taken out, and rest at Φ(x_0).
-    fn land(&mut self, ensemble: &Ensemble, slow: &SlowRegime, at: Place, x: &mut [Lanes]) {
+    pub(super) fn land(
+        &mut self,
+        ensemble: &Ensemble,
+        slow: &SlowRegime,
+        at: Place,
+        x: &mut [Lanes],
+    ) {
         let d = ensemble.dimension();
         let landscape = &*ensemble.oracle.landscape;
         let rest = |alive: &[Lanes], x: &mut [Lanes]| {
@@ -248,10 +262,10 @@ impl Block {
         };
         rest(&self.alive, x);
         let work = &mut self.slow;
-        let batch = if at.look {
-            &mut work.looks
-        } else {
-            &mut work.batch
+        let batch = match at.of {
+            Use::Step => &mut work.batch,
+            Use::Look => &mut work.looks,
+            Use::Difference => &mut self.departures.batch,
         };
         let tally = batch.project(landscape, x, &mut work.outcomes);
         if tally.failed == 0 {
@@ -326,7 +340,7 @@ impl Block {
                 first,
                 step,
                 process: index,
-                look: true,
+                of: Use::Look,
             };
             self.land(ensemble, slow, place, &mut landed);
             if !coarse.is_empty() {

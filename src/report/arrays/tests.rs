@@ -237,6 +237,10 @@ fn full() -> ScenarioResult {
     let slow = hyperbola();
     result.clouds = slow.clouds;
     result.hand_over = between().hand_over;
+    result.fall = Some(Fall {
+        times: vec![0.5],
+        distances: vec![0.1],
+    });
     result.comparisons.extend(slow.comparisons);
     let slope = SlopePoint {
         eta_large: 0.5,

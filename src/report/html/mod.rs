@@ -369,7 +369,7 @@ fn refutation(result: &ScenarioResult) -> String {
 }
 
 /// How to read the figures whose names begin so.
-const READINGS: [(&str, &str); 15] = [
+const READINGS: [(&str, &str); 16] = [
     (
         "error_ladder",
         "Follow a curve to the left, to smaller η: under the claim it goes down, and stays below a line of the guaranteed slope \
@@ -409,6 +409,11 @@ const READINGS: [(&str, &str); 15] = [
         "Where a green line is far below the orange one of the same dash, (51) describes the process and (4) does not: before it has \
          fallen onto Γ, and as far as its fluctuations around Γ are asked for. Where they meet, (51) has handed over to (4): for SGDM it is \
          its momentum that parts it from both.",
+    ),
+    (
+        "collapse",
+        "Two pictures in one: first iterates fall as the gradient flow does, within O(1/η) steps, then they stay at the thin line. From panel \
+         to panel the fall moves to the left and the line down: a curve that stayed above its line would speak against the claim.",
     ),
     (
         "means",
@@ -453,7 +458,7 @@ fn family(figure: &Figure) -> (&'static str, &'static str) {
 
 fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
     type Kind = (&'static str, &'static str, &'static [&'static str]);
-    const KINDS: [Kind; 5] = [
+    const KINDS: [Kind; 6] = [
         (
             "Errors and their limits",
             "Every error is in units of its function’s natural scale. Hollow markers and arrows are upper bounds: the interval reaches 0.",
@@ -472,6 +477,11 @@ fn groups(anchor: &str, figures: &[Figure]) -> Vec<Group> {
             "What paths do on their way",
             "Means at the end of the run; on these axes a power of η is a straight line. Black: closed forms.",
             &["means"],
+        ),
+        (
+            "The distance to Γ",
+            "Test functions are taken at Φ(x); this is how far x itself is from there.",
+            &["collapse"],
         ),
         (
             "Laws at chosen times",

@@ -397,6 +397,7 @@ pub fn ornstein_uhlenbeck() -> ScenarioResult {
         contours: Some(ContourGrid { x, y, values }),
         clouds: None,
         hand_over: vec![],
+        fall: None,
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),

@@ -4,6 +4,7 @@ pub mod animation;
 pub mod axes;
 pub mod canvas;
 pub mod clouds;
+pub mod collapse;
 mod compact;
 mod contours;
 pub mod density;
@@ -170,7 +171,7 @@ impl Default for Drawing {
 pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, FigureError> {
     type Family = fn(&ScenarioResult) -> Vec<Sheet<'_>>;
     // With whether every panel is a time.
-    let families: [(Family, bool); 14] = [
+    let families: [(Family, bool); 15] = [
         (error_ladder::sheets, false),
         (limit::sheets, false),
         (distances::sheets, false),
@@ -178,6 +179,7 @@ pub fn figures(result: &ScenarioResult, width: Width) -> Result<Vec<Figure>, Fig
         (exact_ladder::sheets, false),
         (order::sheets, false),
         (map::sheets, false),
+        (collapse::sheets, false),
         (means::sheets, false),
         (distribution::sheets, true),
         (qq::sheets, false),
@@ -304,7 +306,7 @@ pub fn time_label(info: &ScenarioInfo) -> Label {
 fn projected(regime: Regime) -> &'static str {
     match regime {
         Regime::Fast => "",
-        Regime::Slow => "; test functions are taken at Φ(x)",
+        Regime::Slow => "; test functions of the state are taken at Φ(x)",
     }
 }
 

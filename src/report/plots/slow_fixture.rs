@@ -471,6 +471,7 @@ pub fn hyperbola() -> ScenarioResult {
         }),
         clouds: Some(clouds),
         hand_over: vec![],
+        fall: None,
         notes: Vec::new(),
         effort: Effort::default(),
         machine: Machine::default(),
