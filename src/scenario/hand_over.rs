@@ -294,6 +294,18 @@ expect = "consistent"
         );
     }
 
+    /// Σ = diag couples directions along and across a hyperbola, isotropic noise couples none, and none couples anything in a valley whose
+    /// walls it runs along.
+    #[test]
+    fn noise_that_crosses_is_told_apart() {
+        let valley = "[landscape.valley]\nsteepness = { exponential = { kappa = 0.0 } }";
+        let hyperbola = FLAT.replace(valley, "[landscape.hyperbola]");
+        let diagonal = |text: &str| text.replace("isotropic = 1.0", "diagonal = [0.3, 1.0]");
+        assert!(scenario(&diagonal(&hyperbola)).crossing);
+        assert!(!scenario(&hyperbola).crossing);
+        assert!(!scenario(&diagonal(FLAT)).crossing);
+    }
+
     /// λ of (51) is read on the slow clock, though its own time is fast.
     #[test]
     fn the_rate_of_the_limiting_sde_is_that_of_slow_time() {
