@@ -1,8 +1,9 @@
-//! Noise that couples directions along and across Γ: the momentum holds back a part of the drift along it, of relative size η^{1−α}.
+//! Noise that couples directions along and across Γ: the momentum holds back a part of the drift along it, of relative size
+//! η^{1−α}.
 //!
-//! On ½(xy−1)² let q = x² − y², which Φ keeps. Along SGDM's coupled trajectory y = x − δ, δ = wm with w = ηβ/(1−β), a step changes the mean of q by
-//! η²(Σ₁₁ − Σ₂₂) + 2η E r(δ₁x₂ − δ₂x₁) with the residual r. In (1, 1), where the curvature is 2, r and the momentum along Γ have the
-//! covariance −η(Σ₁₁ − Σ₂₂)/(2 + 2ε) with ε = η/(1−β), so that the drift is that of SGD over 1 + ε.
+//! On ½(xy−1)² let q = x² − y², which Φ keeps. Along SGDM's coupled trajectory y = x − δ, δ = wm with w = ηβ/(1−β), a step
+//! changes the mean of q by η²(Σ₁₁ − Σ₂₂) + 2η E r(δ₁x₂ − δ₂x₁) with the residual r. In (1, 1), where the curvature is 2, r and
+//! the momentum along Γ have the covariance −η(Σ₁₁ − Σ₂₂)/(2 + 2ε) with ε = η/(1−β), so that the drift is that of SGD over 1 + ε.
 
 use super::*;
 
