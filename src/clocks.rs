@@ -59,8 +59,8 @@ impl SlowTime {
 
 /// What slow time is: t = kη^{1+s} with 0 < s ≤ 1. At s = 1 it is that of Regime II; s = 0 would be fast time.
 ///
-/// Noise of scale σ moves the iterates along Γ by ησ√k in k steps. With σ = η^{-(1−s)/2} this is √t on this clock: for s = 1 the σ = 1 of
-/// Theorem 5.5, and for s → 0 the σ = η^{-1/2} of Theorem 4.5.
+/// Noise of scale σ moves the iterates along Γ by ησ√k in k steps. With σ = η^{-(1−s)/2} this is √t on this clock: for s = 1 the
+/// σ = 1 of Theorem 5.5, and for s → 0 the σ = η^{-1/2} of Theorem 4.5.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SlowClock {
     s: f64,

@@ -63,7 +63,8 @@ pub enum Dynamics {
         kind: RateKind,
     },
     /// dX = −λ_t ∇L dt + λ_t √η σ Σ^{1/2} dW by Euler–Maruyama at steps η/(2r) and η/r on the same Brownian path.
-    /// For σ = η^{-1/2} this is the limiting SDE, Eq. (51); with a smaller σ over a longer time, it is what (51) is between the regimes.
+    /// For σ = η^{-1/2} this is the limiting SDE, Eq. (51); with a smaller σ over a longer time, it is what (51) is between the
+    /// regimes.
     LimitingSde {
         /// λ as a function of fast time.
         lambda: Arc<dyn Fn(f64) -> f64 + Send + Sync>,

@@ -33,8 +33,9 @@ pub struct SlowGrid {
 }
 
 impl SlowGrid {
-    /// The grid with a fine step near `step` (slow time, in which an optimizer step takes `unit`) and a [`period`](SlowGrid::period) of at most `interval` optimizer
-    /// steps, as good a divisor of `whole` steps as there is near the wanted one.
+    /// The grid with a fine step near `step` (slow time, in which an optimizer step takes `unit`) and a
+    /// [`period`](SlowGrid::period) of at most `interval` optimizer steps, as good a divisor of `whole` steps as there is near
+    /// the wanted one.
     pub fn near(step: f64, unit: f64, interval: f64, whole: f64) -> SlowGrid {
         let ratio = step / unit;
         let most = (0.5 * interval).floor();

@@ -1,6 +1,7 @@
 //! The result of one scenario: every number that tables and figures show, serialised to `result.json`.
 //!
-//! Times are on the clock of the scenario's [`Regime`]: fast t = kη or slow t = kη^{1+s}, kη² in Regime II. Series run over the save times of their cell.
+//! Times are on the clock of the scenario's [`Regime`]: fast t = kη or slow t = kη^{1+s}, kη² in Regime II. Series run over the
+//! save times of their cell.
 
 use serde::{Deserialize, Serialize};
 

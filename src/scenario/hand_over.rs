@@ -1,4 +1,5 @@
-//! How far the iterates themselves are from (51) and from (4), from the first steps to the end: where one limit hands over to the other.
+//! How far the iterates themselves are from (51) and from (4), from the first steps to the end: where one limit hands over to the
+//! other.
 
 use super::Scenario;
 use super::system::{Member, System};
@@ -151,7 +152,8 @@ fn known((pair, comparison): (&Option<usize>, &super::Comparison)) -> bool {
     pair.is_some() || comparison.right == super::ProcessKind::ClosedForm
 }
 
-/// Steps from 1 to the end, evenly spaced in ln k; whole periods of the slow grid from the first one on. Before it (4) has not yet moved.
+/// Steps from 1 to the end, evenly spaced in ln k; whole periods of the slow grid from the first one on. Before it (4) has not
+/// yet moved.
 fn looks(ensemble: &Ensemble) -> Vec<Steps> {
     let last = ensemble.save.last().map_or(1, |k| k.0).max(1);
     let period = ensemble.slow.as_ref().map_or(1, |s| s.grid.period());
@@ -216,8 +218,9 @@ expect = "consistent"
         Scenario::parse(text, "t", "t", folder, Profile::Smoke, &overrides).expect("valid")
     }
 
-    /// SGD against (4): the mean square of v, whose recursion is known; u is as far apart as the steps that (4) has not yet taken. Within 5
-    /// standard errors (false alarms below 1e-6 a number). SGD against (51): nearer, by a factor of the order of η.
+    /// SGD against (4): the mean square of v, whose recursion is known; u is as far apart as the steps that (4) has not yet
+    /// taken. Within 5 standard errors (false alarms below 1e-6 a number). SGD against (51): nearer, by a factor of the order of
+    /// η.
     #[test]
     fn distances_are_those_of_the_recursion() {
         let scenario = scenario(FLAT);
@@ -248,7 +251,8 @@ expect = "consistent"
                 if k != rung.steps[look] {
                     continue;
                 }
-                // At whole steps (4) has λ at their start, SGD that of every step: they differ by at most ½ · 1/16, on average by half that.
+                // At whole steps (4) has λ at their start, SGD that of every step: they differ by at most ½ · 1/16, on average by
+                // half that.
                 let (low, high) = match k < period {
                     true => (moved, moved),
                     false => (0.0, 1e-3 * moved),
@@ -293,6 +297,18 @@ expect = "consistent"
             pairs,
             [["SGD", "slow SDE (4)"], ["SGD", "SDE (51)"]].map(|p| p.map(String::from))
         );
+    }
+
+    /// Σ = diag couples directions along and across a hyperbola, isotropic noise couples none, and none couples anything in a
+    /// valley whose walls it runs along.
+    #[test]
+    fn noise_that_crosses_is_told_apart() {
+        let valley = "[landscape.valley]\nsteepness = { exponential = { kappa = 0.0 } }";
+        let hyperbola = FLAT.replace(valley, "[landscape.hyperbola]");
+        let diagonal = |text: &str| text.replace("isotropic = 1.0", "diagonal = [0.3, 1.0]");
+        assert!(scenario(&diagonal(&hyperbola)).crossing);
+        assert!(!scenario(&hyperbola).crossing);
+        assert!(!scenario(&diagonal(FLAT)).crossing);
     }
 
     /// λ of (51) is read on the slow clock, though its own time is fast.

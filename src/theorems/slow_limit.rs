@@ -50,19 +50,19 @@ pub struct Findings {
 
 /// The exponents of η in the error expansions.
 ///
-/// On the clock t = kη^{1+s} with σ = η^{-(1−s)/2} (s = 1 is Regime II), at momentum index α: expectations against (4), from x_0 ∈ Γ: normal
-/// fluctuations of variance O(η^s) relax in η^{−1} steps (α < 1) or at the pace of the momentum, in η^{−α} (α > 1), while Γ is explored in
-/// η^{−1−s}: the ratios are η^s and η^{1+s−α}, the latter also the delay of the momentum in slow time. The stationary normal variance
-/// itself is right up to a factor 1 + O(η) whatever α (theory: Sec. 6, closed form 1). The fall from
-/// x_0 ∉ Γ follows the gradient flow up to η^{1−α}, the memory of the momentum in fast time. Where Σ couples directions along and across
-/// Γ, the drift along Γ is off by as much: with ε = η^{1−α} and curvature h, a normal fluctuation x_⊥ meets the momentum along Γ with
-/// E x_⊥m_∥ = −ησ²Σ_⊥∥/(2 + εh), where without momentum they would not meet. Paths: normal fluctuations of
-/// size η^{s/2} turn the noise by as much, and what the momentum still holds is of size η^{(1+s−α)/2}. From α = 1 + s on nothing vanishes,
-/// and any expansion will do.
+/// On the clock t = kη^{1+s} with σ = η^{-(1−s)/2} (s = 1 is Regime II), at momentum index α: expectations against (4), from x_0
+/// ∈ Γ: normal fluctuations of variance O(η^s) relax in η^{−1} steps (α < 1) or at the pace of the momentum, in η^{−α} (α > 1),
+/// while Γ is explored in η^{−1−s}: the ratios are η^s and η^{1+s−α}, the latter also the delay of the momentum in slow time. The
+/// stationary normal variance itself is right up to a factor 1 + O(η) whatever α (theory: Sec. 6, closed form 1). The fall from
+/// x_0 ∉ Γ follows the gradient flow up to η^{1−α}, the memory of the momentum in fast time. Where Σ couples directions along and
+/// across Γ, the drift along Γ is off by as much: with ε = η^{1−α} and curvature h, a normal fluctuation x_⊥ meets the momentum
+/// along Γ with E x_⊥m_∥ = −ησ²Σ_⊥∥/(2 + εh), where without momentum they would not meet. Paths: normal fluctuations of size
+/// η^{s/2} turn the noise by as much, and what the momentum still holds is of size η^{(1+s−α)/2}. From α = 1 + s on nothing
+/// vanishes, and any expansion will do.
 ///
-/// SGD, SGDM and (51) among themselves fluctuate alike, so that η^s is not among their errors: what is left is the step, η, the delay
-/// of the momentum, and the fall. Hence (51) hands over to (4) where η^s is no more than these: for SGDM that falls onto Γ at s = 1 − α,
-/// for SGD only at s = 1.
+/// SGD, SGDM and (51) among themselves fluctuate alike, so that η^s is not among their errors: what is left is the step, η, the
+/// delay of the momentum, and the fall. Hence (51) hands over to (4) where η^s is no more than these: for SGDM that falls onto Γ
+/// at s = 1 − α, for SGD only at s = 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     /// Of expectations, of path functionals too.
@@ -574,7 +574,8 @@ mod tests {
         assert_eq!(of(2.0, true), (vec![1.0], vec![0.5]));
     }
 
-    /// Between the regimes: η^s is an error of (4) alone, the fall costs what uses momentum η^{1−α}, and at s = 1 (4) is no worse than (51).
+    /// Between the regimes: η^s is an error of (4) alone, the fall costs what uses momentum η^{1−α}, and at s = 1 (4) is no worse
+    /// than (51).
     #[test]
     fn exponents_between_the_regimes() {
         let of = |s: f64, alpha: f64, on_manifold: bool, limit: bool| {

@@ -62,8 +62,8 @@ fn within(what: &str, (value, error): (f64, f64), exact: f64) {
     );
 }
 
-/// κ = 0: along Γ everything is the same random walk, u = u_0 − ησ Σ ξ_k, of variance kη^{1+s}. SGD, (51) and (4) agree on every path to
-/// rounding at both steps; SGDM lags behind by what its momentum holds.
+/// κ = 0: along Γ everything is the same random walk, u = u_0 − ησ Σ ξ_k, of variance kη^{1+s}. SGD, (51) and (4) agree on every
+/// path to rounding at both steps; SGDM lags behind by what its momentum holds.
 #[test]
 fn on_a_flat_valley_all_walk_alike() {
     for (s, eta) in [(0.25, 0.004), (0.5, 0.01), (0.75, 0.02), (1.0, 0.04)] {
@@ -96,8 +96,8 @@ fn on_a_flat_valley_all_walk_alike() {
     }
 }
 
-/// κ = 0, the iterates themselves: v is linear, v ← (1−η)v − ησξ for SGD, and (51) takes two steps of η/2 for each; mean and variance by
-/// recursion, from v_0 = 1 early and at the end, where the variance is η^s/2 up to the step.
+/// κ = 0, the iterates themselves: v is linear, v ← (1−η)v − ησξ for SGD, and (51) takes two steps of η/2 for each; mean and
+/// variance by recursion, from v_0 = 1 early and at the end, where the variance is η^s/2 up to the step.
 #[test]
 fn normal_fluctuations_are_those_of_the_recursion() {
     for (s, eta) in [(0.25, 0.004), (0.5, 0.01), (0.75, 0.02)] {
@@ -132,8 +132,8 @@ fn normal_fluctuations_are_those_of_the_recursion() {
 }
 
 /// κ = ½, s = ½: both schemes of (4) have the moments of their affine recursions ([`laws`]) at noise scale 1 and step h, though
-/// σ = η^{-1/4}; and those, extrapolated in h, are of the Ornstein–Uhlenbeck process. SGD, SGDM and (51) have its mean and variance up
-/// to O(η^s).
+/// σ = η^{-1/4}; and those, extrapolated in h, are of the Ornstein–Uhlenbeck process. SGD, SGDM and (51) have its mean and
+/// variance up to O(η^s).
 #[test]
 fn the_valley_is_an_ornstein_uhlenbeck_process_between_the_regimes() {
     let (kappa, s, eta, stride): (f64, f64, f64, u64) = (0.5, 0.5, 1.0 / 256.0, 32);

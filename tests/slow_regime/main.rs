@@ -6,6 +6,7 @@ mod common;
 mod alpha_two;
 mod between;
 mod bookkeeping;
+mod crossing;
 mod departures;
 mod lanes;
 mod laws;

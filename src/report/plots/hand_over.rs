@@ -1,4 +1,5 @@
-//! Where (51) hands over to (4): root mean square distances of the iterates from both, at the steps *k* = η^{−1−s} against *s*; one panel a process.
+//! Where (51) hands over to (4): root mean square distances of the iterates from both, at the steps *k* = η^{−1−s} against *s*;
+//! one panel a process.
 
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
