@@ -180,6 +180,7 @@ impl SlowLaw {
             | TestFunction::TraceCovariance
             | TestFunction::Recovery
             | TestFunction::Way(_)
+            | TestFunction::Momentum(_)
             | TestFunction::Expression(_) => return None,
         })
     }
@@ -240,6 +241,7 @@ fn sphere_expectation(start: &DVector<f64>, time: f64, h: TestFunction) -> Optio
         | TestFunction::TraceCovariance
         | TestFunction::Recovery
         | TestFunction::Way(_)
+        | TestFunction::Momentum(_)
         | TestFunction::Expression(_) => return None,
     })
 }

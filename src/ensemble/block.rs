@@ -3,7 +3,7 @@
 mod slow;
 
 use super::turbulence::Record;
-use super::{Dynamics, Ensemble, InitialMomentum, TestFunction, has_memory};
+use super::{Dynamics, Ensemble, InitialMomentum, MomentumScale, TestFunction, has_memory};
 use crate::clocks::Steps;
 use crate::landscape::Coefficients;
 use crate::random::{LaneRng, Purpose};
@@ -38,6 +38,7 @@ pub struct BlockView<'a> {
     pub first: u64,
     /// Mask of the paths that still count, group by group.
     pub alive: &'a [Lanes],
+    step: Steps,
     tracks: &'a [Track],
 }
 
@@ -61,8 +62,20 @@ impl<'a> BlockView<'a> {
         out: &mut [Lanes],
         scratch: &mut [Lanes],
     ) {
-        match (h, &self.tracks[process].record) {
-            (TestFunction::Way(way), Some(record)) => record.read(way, out),
+        let track = &self.tracks[process];
+        match (h, &track.record, &self.ensemble.processes[process]) {
+            (TestFunction::Way(way), Some(record), _) => record.read(way, out),
+            (TestFunction::Momentum(h), _, Dynamics::Discrete { schedule, kind })
+                if kind.averages_gradients() =>
+            {
+                let (weight, gain) = (
+                    schedule.coupling(self.step),
+                    schedule.one_minus_beta(self.step),
+                );
+                let scale = MomentumScale::new(weight, gain, self.ensemble.sigma);
+                let landscape = &*self.ensemble.oracle.landscape;
+                h.evaluate(landscape, scale, (&track.x, &track.m), out, scratch);
+            }
             _ => h.evaluate(&self.ensemble.oracle, self.state(process), out, scratch),
         }
     }
@@ -179,6 +192,9 @@ impl Block {
                     Dynamics::Discrete { .. } if ensemble.watch.is_on() => {
                         Some(Record::new(ensemble.watch, d, noise.brownian(), groups))
                     }
+                    Dynamics::CoupledSteps { .. } if ensemble.watch.of_steps().is_on() => {
+                        Some(Record::new(ensemble.watch.of_steps(), d, 0, groups))
+                    }
                     _ => None,
                 },
             })
@@ -259,6 +275,7 @@ impl Block {
                 ensemble,
                 first,
                 alive: &self.alive,
+                step: Steps(step),
                 tracks: &self.tracks,
             };
             observer.observe(index, &view);
@@ -267,6 +284,7 @@ impl Block {
             ensemble,
             first,
             alive: &self.alive,
+            step: Steps(step),
             tracks: &self.tracks,
         });
     }
@@ -520,12 +538,30 @@ impl Block {
             noise.gradient(landscape, sigma, x, &self.xi, g, &mut self.scratch);
         }
         let Track {
-            x: y, coefficients, ..
+            x: y,
+            coefficients,
+            record,
+            ..
         } = &mut self.tracks[index];
-        let rate = Lanes::splat(-coefficients[offset].rate);
+        let step = coefficients[offset];
+        if let Some(record) = record {
+            record.before(
+                &ensemble.oracle,
+                sigma,
+                step,
+                y,
+                &[],
+                &[],
+                &mut self.scratch,
+            );
+        }
+        let rate = Lanes::splat(-step.rate);
         y.iter_mut()
             .zip(g.iter())
             .for_each(|(y, &g)| *y = rate.mul_add(g, *y));
+        if let Some(record) = record {
+            record.after(landscape, y, &[]);
+        }
     }
 
     /// Euler–Maruyama over one optimizer step: `fine` steps of η/fine, and half as many of twice the length, on one

@@ -1,5 +1,6 @@
 //! Test functions h: the panel on which weak errors are measured (Def. 4.4).
 
+use super::momentum::MomentumFunction;
 use super::turbulence::Way;
 use crate::expression::{ExpressionError, Function, Scope, Values};
 use crate::landscape::Landscape;
@@ -38,6 +39,8 @@ pub enum TestFunction {
     Recovery,
     /// What a path did on its way, not where it is.
     Way(Way),
+    /// What its momentum says, too.
+    Momentum(MomentumFunction),
     /// A function written as text.
     Expression(WrittenFunction),
 }
@@ -146,6 +149,19 @@ impl TestFunction {
         }
     }
 
+    /// What h says of the momentum, if it does.
+    pub fn momentum(self) -> Option<MomentumFunction> {
+        match self {
+            TestFunction::Momentum(h) => Some(h),
+            _ => None,
+        }
+    }
+
+    /// Whether h says more of a process than where its paths are: what they did on their way, or their momentum.
+    pub fn is_of_process(self) -> bool {
+        matches!(self, TestFunction::Way(_) | TestFunction::Momentum(_))
+    }
+
     /// Whether h is a term of the descent lemma or what is left.
     pub fn is_balance(self) -> bool {
         self.way().is_some_and(Way::is_balance)
@@ -156,12 +172,14 @@ impl TestFunction {
         let d = oracle.landscape.dimension();
         match self {
             TestFunction::SquaredGradient => d,
+            TestFunction::Momentum(h) => h.scratch(d),
             TestFunction::TraceCovariance => oracle.noise.brownian() + d + oracle.noise.scratch(),
             _ => 0,
         }
     }
 
-    /// h for every lane group of `x` into `out`; functions of the way have the value of paths that start at `x`, which is 0.
+    /// h for every lane group of `x` into `out`; functions of the way have the value of paths that start at `x`,
+    /// and those of the momentum that of processes without one, which is 0.
     pub fn evaluate(self, oracle: &Oracle, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
         let landscape = &*oracle.landscape;
         let d = landscape.dimension();
@@ -182,7 +200,7 @@ impl TestFunction {
             }),
             TestFunction::TraceCovariance => oracle.noise.traces(x, out, scratch),
             TestFunction::Recovery => landscape.recovery_errors(x, out),
-            TestFunction::Way(_) => out.fill(Lanes::ZERO),
+            TestFunction::Way(_) | TestFunction::Momentum(_) => out.fill(Lanes::ZERO),
             TestFunction::Expression(written) => {
                 let function = &written.0.function;
                 groups.for_each(|(x, h)| *h = function.number(x, |_| Lanes::ZERO));
@@ -212,6 +230,7 @@ impl TestFunction {
             | TestFunction::Cosine(i) => Some(i),
             TestFunction::Product(i, j) => Some(i.max(j)),
             TestFunction::Way(way) => way.coordinate(),
+            TestFunction::Momentum(h) => h.coordinate(),
             TestFunction::SquaredNorm
             | TestFunction::Loss
             | TestFunction::TraceHessian
@@ -247,7 +266,7 @@ impl TestFunction {
     }
 }
 
-fn squared_norm(x: &[Lanes]) -> Lanes {
+pub(super) fn squared_norm(x: &[Lanes]) -> Lanes {
     x.iter().fold(Lanes::ZERO, |s, &x| x.mul_add(x, s))
 }
 
@@ -266,6 +285,7 @@ impl fmt::Display for TestFunction {
             TestFunction::TraceCovariance => write!(f, "trace_covariance"),
             TestFunction::Recovery => write!(f, "recovery"),
             TestFunction::Way(way) => write!(f, "{way}"),
+            TestFunction::Momentum(h) => write!(f, "{h}"),
             TestFunction::Expression(written) => write!(f, "{}", written.0.text),
         }
     }
@@ -288,7 +308,7 @@ pub(super) fn index_of(text: &str, name: &str) -> Option<usize> {
 /// The text is not a test function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, with i, j from 1"
+    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, step[i]^4, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum2, coupled_distance2, coupled_gradient_gap2, the same after relative_, coupled_gradient_gap[i], with i, j from 1"
 )]
 pub struct UnknownFunction;
 
@@ -299,6 +319,9 @@ impl FromStr for TestFunction {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         if let Some(way) = Way::parse(&text) {
             return Ok(TestFunction::Way(way));
+        }
+        if let Some(h) = MomentumFunction::parse(&text) {
+            return Ok(TestFunction::Momentum(h));
         }
         let index = |t: &str| index_of(t, "x").ok_or(UnknownFunction);
         match text.as_str() {

@@ -34,7 +34,7 @@ impl Entry {
 /// Momentum indices from which on the order against α is the figure to look at first.
 const MANY_ALPHAS: usize = 5;
 
-/// The figure of a scenario to look at first: distances in Regime II; what paths do on their way, or the order against α, where that is the
+/// The figure of a scenario to look at first: distances in Regime II; what processes do beside being somewhere, or the order against α, where that is the
 /// point; errors along the ladder otherwise.
 pub fn first_figure<'a>(
     regime: Regime,
@@ -43,7 +43,7 @@ pub fn first_figure<'a>(
 ) -> &'static str {
     let way = |name: &str| {
         let h: Result<TestFunction, _> = name.parse();
-        h.is_ok_and(|h| h.way().is_some())
+        h.is_ok_and(|h| h.is_of_process())
     };
     let mut different: Vec<f64> = vec![];
     for alpha in alphas {

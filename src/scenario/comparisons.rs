@@ -5,7 +5,7 @@ use super::raw::RawCompare;
 use super::settings::check_alphas;
 use super::system::Member;
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::InitialMomentum;
+use crate::ensemble::{InitialMomentum, TestFunction};
 use crate::projection::Tangent;
 use crate::report::result::{Holds, ProcessFamily, Regime};
 use crate::schedule::{Schedule, ScheduleError, Shape};
@@ -155,20 +155,13 @@ fn judged_functions(
             })
             .collect::<Result<_, _>>()?,
     };
-    let without_steps = |p: &ProcessKind| {
-        matches!(
-            p.family(),
-            ProcessFamily::Sde | ProcessFamily::Coupled | ProcessFamily::SlowSde
-        )
-    };
-    let way = chosen.iter().map(|&h| panel[h]).find(|h| h.way().is_some());
-    if let Some(h) = way {
+    for h in chosen.iter().map(|&h| panel[h]) {
         for (side, kind) in [("left", raw.left), ("right", raw.right)] {
-            if without_steps(&kind) {
+            if let Some(who) = without(h, kind, scenario) {
                 return problem(
                     format!("{key}.{side}"),
                     format!(
-                        "is `{}`, but `{h}` is recorded step by step, for sgd, sgdm and their relatives only: name other `functions` in this comparison",
+                        "is `{}`, but `{h}` is {who} only: name other `functions` in this comparison",
                         kind.key()
                     ),
                 );
@@ -176,6 +169,24 @@ fn judged_functions(
         }
     }
     Ok(chosen)
+}
+
+/// For whom h is, if not for this process.
+fn without(h: TestFunction, kind: ProcessKind, scenario: &Scenario) -> Option<&'static str> {
+    let rates = kind.rates(scenario.dampening);
+    let closed = kind == ProcessKind::ClosedForm;
+    let by_steps = kind.family() == ProcessFamily::Coupled && kind != ProcessKind::Coupled;
+    let own_gradients = "recorded step by step, for sgd, sgdm and their relatives";
+    match h {
+        TestFunction::Momentum(_) if !closed && !rates.is_some_and(|r| r.averages_gradients()) => {
+            Some("of the momentum of Def. 3.3, for sgdm and sgdm_first_gradient")
+        }
+        TestFunction::Way(way) if !closed && rates.is_none() => match by_steps {
+            true if way.is_of_steps() => None,
+            _ => Some(own_gradients),
+        },
+        _ => None,
+    }
 }
 
 /// What claims that hold at every η need.

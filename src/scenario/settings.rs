@@ -3,7 +3,7 @@
 use super::check::{Problem, bad_expression, problem, require};
 use super::raw::*;
 use super::{Profile, RunSettings};
-use crate::ensemble::TestFunction;
+use crate::ensemble::{MomentumFunction, TestFunction};
 use crate::expression::Scope;
 use crate::landscape::Landscape;
 use crate::report::result::Regime;
@@ -124,7 +124,13 @@ pub(super) fn run_settings(
         Some(names) if names.is_empty() => {
             return problem("run.functions", "is empty: name at least one test function");
         }
-        Some(names) => parse_functions("run.functions", names, landscape, scope, regime)?,
+        Some(names) => parse_functions(
+            "run.functions",
+            names,
+            landscape,
+            scope,
+            (regime, !deterministic),
+        )?,
     };
     let monitored = match &raw.monitored {
         None => {
@@ -137,7 +143,13 @@ pub(super) fn run_settings(
             place(&is_first).into_iter().chain(loss).collect()
         }
         Some(names) => {
-            let wanted = parse_functions("run.monitored", names, landscape, scope, regime)?;
+            let wanted = parse_functions(
+                "run.monitored",
+                names,
+                landscape,
+                scope,
+                (regime, !deterministic),
+            )?;
             let find = |(i, f): (usize, &TestFunction)| {
                 functions.iter().position(|g| g == f).map_or_else(
                     || {
@@ -230,14 +242,14 @@ fn parse_functions(
     names: &[String],
     landscape: &dyn Landscape,
     scope: &Scope,
-    regime: Regime,
+    (regime, noisy): (Regime, bool),
 ) -> Result<Vec<TestFunction>, Problem> {
     let d = landscape.dimension();
     let parse = |(i, name): (usize, &String)| -> Result<TestFunction, Problem> {
         let key = format!("{key}[{}]", i + 1);
         let f = TestFunction::parse(name, scope).or_else(|mut e| {
             if e.message.starts_with("unknown name") {
-                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect";
+                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum2, coupled_distance2, coupled_gradient_gap2";
             }
             bad_expression(&key, e)
         })?;
@@ -252,6 +264,13 @@ fn parse_functions(
             _ if f.way().is_some() && regime == Regime::Slow => problem(
                 key,
                 format!("`{name}` is recorded step by step, in the fast regime only"),
+            ),
+            _ if f.momentum().is_some() && regime == Regime::Slow => {
+                problem(key, format!("`{name}` is for the fast regime only"))
+            }
+            _ if f.momentum().is_some_and(MomentumFunction::is_relative) && !noisy => problem(
+                key,
+                format!("`{name}` is in units of the noise, but noise_scale.factor is 0"),
             ),
             _ if f.is_balance() && d > MOST_BALANCED => problem(
                 key,
