@@ -226,6 +226,23 @@ impl NoisyQuadratic {
         self.moments_of(Part::Momentum, initial, schedule, kind, saves)
     }
 
+    /// The moments of a gradient g = A(x − x*) + σv drawn at an x with these moments.
+    pub fn gradient_moments(&self, at: &MomentState) -> MomentState {
+        let d = self.dimension();
+        let mut noise = DMatrix::zeros(d, d);
+        for ((i, j), &v) in pairs(d).zip(&self.noise) {
+            noise[(i, j)] = v;
+            noise[(j, i)] = v;
+        }
+        let spectrum = DMatrix::from_diagonal(&DVector::from_column_slice(&self.curvatures));
+        let hessian = &self.basis * spectrum * self.basis.transpose();
+        let spread = &hessian * &at.covariance * &hessian;
+        MomentState {
+            mean: &hessian * (&at.mean - &self.center),
+            covariance: spread + &self.basis * noise * self.basis.transpose(),
+        }
+    }
+
     fn moments_of(
         &self,
         part: Part,

@@ -240,7 +240,8 @@ fn exact_comparison(key: &str, raw: &RawCompare, scenario: &Scenario) -> Result<
             if right == ProcessKind::ClosedForm
                 && !scenario.known.knows(left)
                 && (scenario.linear_problem().is_none()
-                    || left.rates(scenario.dampening).is_none()) =>
+                    || left.rates(scenario.dampening).is_none()
+                        && left != ProcessKind::CoupledSteps) =>
         {
             problem(
                 key,

@@ -391,9 +391,11 @@ impl Scenario {
         eta: f64,
         saves: &[Steps],
     ) -> Option<Vec<MomentumMoments>> {
-        let kind = self.rates(member.kind)?;
         let schedule = self.schedule(member, eta)?;
         let initial = self.started(initial, &schedule, eta);
+        let Some(kind) = self.rates(member.kind) else {
+            return self.coupled_gradients(problem, &initial, member, &schedule, saves);
+        };
         let momenta = problem
             .momentum_moments(&initial, &schedule, kind, saves)
             .ok()?;
@@ -414,6 +416,31 @@ impl Scenario {
             scale: kind.averages_gradients().then(|| scale(k)),
         };
         Some(momenta.into_iter().zip(saves).map(at).collect())
+    }
+
+    /// The moments of the gradients g_{k−1} at x_{k−1} of which y takes its steps, y_k = y_{k−1} − η̄_{k−1} g_{k−1}.
+    fn coupled_gradients(
+        &self,
+        problem: &NoisyQuadratic,
+        initial: &InitialMoments,
+        member: Member,
+        schedule: &Schedule,
+        saves: &[Steps],
+    ) -> Option<Vec<MomentumMoments>> {
+        if member.kind != ProcessKind::CoupledSteps {
+            return None;
+        }
+        let before: Vec<Steps> = saves.iter().map(|k| Steps(k.0.saturating_sub(1))).collect();
+        let positions = problem
+            .moments(initial, schedule, RateKind::Sgdm, &before)
+            .ok()?;
+        let at = |(x, (&k, &before)): (MomentState, (&Steps, &Steps))| MomentumMoments {
+            momentum: problem.gradient_moments(&x),
+            rate: (k.0 > 0).then(|| schedule.averaged_rate(before)),
+            scale: None,
+        };
+        let steps = saves.iter().zip(&before);
+        Some(positions.into_iter().zip(steps).map(at).collect())
     }
 
     /// The moments at the start under this schedule, which a stationary momentum depends on.

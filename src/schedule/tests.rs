@@ -149,6 +149,41 @@ proptest! {
         }
     }
 
+    // Lemma B.1: m_k = Πβ m_0 + Σ_s (1−β_s) Π_{r>s} β_r g_s and x_k = x_0 − Σ_τ η_τ m_{τ+1}, as they are written.
+    #[test]
+    fn expansion_in_the_gradients(s in any_schedule(), m0 in -1.0..1.0f64, part in 0.0..1.0f64) {
+        let n = 1 + (part * (s.steps().0 as f64 - 1.0)) as usize;
+        let beta = |from: usize, to: usize| {
+            (from..to).map(|r| 1.0 - s.one_minus_beta(Steps(r as u64))).product::<f64>()
+        };
+        let g: Vec<f64> = gradients().take(n).collect();
+        let momentum = |k: usize| {
+            let sum = (0..k).map(|i| s.one_minus_beta(Steps(i as u64)) * beta(i + 1, k) * g[i]);
+            beta(0, k) * m0 + sum.sum::<f64>()
+        };
+        let moved = (0..n).map(|k| s.learning_rate(Steps(k as u64)) * momentum(k + 1));
+        let x = 1.0 - moved.sum::<f64>();
+        let steps = coefficients(&s, RateKind::Sgdm, n);
+        let m = steps.iter().zip(&g).fold(m0, |m, (c, g)| c.decay * m + c.gain * g);
+        prop_assert!((m - momentum(n)).abs() < 1e-12, "{m}");
+        prop_assert!((drive(&steps, m0)[n - 1] - x).abs() < 1e-11, "{x}");
+    }
+
+    // Lemma B.2: η̄_k is an average of the rates from k on, and at most η·η_max.
+    #[test]
+    fn averaged_rates_lie_between_the_rates(s in any_schedule()) {
+        let n = s.steps().0;
+        let rates: Vec<f64> = (0..2 * n).map(|k| s.learning_rate(Steps(k))).collect();
+        let ScalingConstants { eta_max, .. } = s.constants();
+        for k in [0, 1, n / 3, n - 1] {
+            let rest = || rates[k as usize..].iter().copied();
+            let (low, high) = (rest().fold(f64::MAX, f64::min), rest().fold(0.0, f64::max));
+            let averaged = s.averaged_rate(Steps(k));
+            prop_assert!(low * (1.0 - 1e-13) <= averaged && averaged <= high * (1.0 + 1e-13));
+            prop_assert!(averaged <= s.eta * eta_max * (1.0 + 1e-13), "{averaged}");
+        }
+    }
+
     #[test]
     fn standard_is_sgdm(s in any_schedule(), tau in 0.0..0.95f64, m0 in -1.0..1.0f64) {
         let n = s.steps().0 as usize;
