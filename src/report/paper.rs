@@ -87,8 +87,8 @@ What *The Marginal Value of Momentum for Small Learning Rate SGD* (arXiv 2307.15
 look at first (below `output/<scenario>/figures/`, as SVG, PNG and PDF; numbered where there are several), the verdicts that are expected, and where the code is. `slowsde run
 <scenario>` runs one of them, `slowsde run` those without a star, `slowsde run --all` all of them.
 
-This page is made from the headers of the scenarios: `slowsde list --paper > docs/paper.md`. `cargo test` compares the two. Items without
-scenario and test are steps of proofs, or not computed yet.
+This page is made from the headers of the scenarios: `slowsde list --paper > docs/paper.md`. `cargo test` compares the two, and asks of every item
+for a scenario, a test, or the reason why it has neither, which stands in brackets.
 
 | item | what it says | scenario → figure: verdicts | tests | code |
 |---|---|---|---|---|
@@ -109,7 +109,10 @@ pub fn markdown(entries: &[Entry]) -> String {
                 e.counts()
             )
         });
-        let scenarios = scenarios.collect::<Vec<_>>().join("<br>");
+        let mut scenarios = scenarios.collect::<Vec<_>>().join("<br>");
+        if scenarios.is_empty() && item.tests.is_empty() {
+            scenarios = format!("({})", item.reason);
+        }
         // Writing to a string cannot fail.
         let _ = writeln!(
             page,

@@ -3,7 +3,10 @@
 use super::exact::Exact;
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{Accumulator, CoMoments, Control, Interrupted, Moments, TestFunction};
+use crate::ensemble::{
+    Accumulator, CoMoments, Control, Interrupted, Moments, MomentumFunction, MomentumSquare,
+    TestFunction,
+};
 use crate::report::result::{Effort, Holds, Regime, ScenarioResult, Verdict};
 use crate::theorems::slow_limit::{Claims, Findings};
 use crate::theorems::weak_approximation::{
@@ -308,7 +311,7 @@ impl Scenario {
         };
         let functions: Vec<usize> = comparison.functions.iter().copied().filter(known).collect();
         let scales = cells.last().map_or(vec![], |(s, t, pair)| {
-            let all = natural_scales(s, t, s.plan.pairs[*pair]);
+            let all = limit_scales(s, t, s.plan.pairs[*pair]);
             functions.iter().map(|&h| all[h]).collect()
         });
         Some(Paired {
@@ -380,6 +383,30 @@ pub(super) fn rung(scenario: &Scenario, system: &System, total: &Accumulator, pa
         stochastic: system.ensemble.sigma > 0.0,
         lost: total.failures[left].blow_ups + total.failures[right].blow_ups,
     }
+}
+
+/// The scales for claims as η → 0. What vanishes is measured by what stays, where that is in the panel, too: the distance of the coupled
+/// trajectory by ‖x‖², the gap of the gradients by ‖∇L‖², its entries by the root of that.
+pub(super) fn limit_scales(
+    system: &System,
+    total: &Accumulator,
+    sides: (usize, usize),
+) -> Vec<f64> {
+    use MomentumSquare::{CoupledDistance, CoupledGradientGap};
+    let functions = &system.plan.functions;
+    let own = natural_scales(system, total, sides);
+    let of = |h: TestFunction| functions.iter().position(|f| *f == h).map(|h| own[h]);
+    let measure = |h: &TestFunction| match h.momentum()? {
+        MomentumFunction::GradientGap(_) => of(TestFunction::SquaredGradient).map(f64::sqrt),
+        MomentumFunction::Square { relative: true, .. } => None,
+        MomentumFunction::Square { of: square, .. } => match square {
+            CoupledDistance => of(TestFunction::SquaredNorm),
+            CoupledGradientGap => of(TestFunction::SquaredGradient),
+            MomentumSquare::Momentum => None,
+        },
+    };
+    let scales = functions.iter().zip(&own);
+    scales.map(|(h, own)| measure(h).unwrap_or(*own)).collect()
 }
 
 /// The largest standard deviation plus the largest mean displacement of h over the horizon, in the livelier of the two
