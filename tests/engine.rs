@@ -678,13 +678,13 @@ fn what_the_momentum_says_is_exact() {
         names.iter().map(|n| n.parse().unwrap()).collect()
     };
     let names = [
+        "momentum_norm2",
+        "lag2",
+        "gradient_lag2",
         "momentum2",
-        "coupled_distance2",
-        "coupled_gradient_gap2",
-        "relative_momentum2",
-        "relative_coupled_distance2",
-        "relative_coupled_gradient_gap2",
-        "coupled_gradient_gap[2]",
+        "relative_lag2",
+        "relative_gradient_lag2",
+        "gradient_lag[2]",
         "step[2]^4",
     ];
     let m0 = [0.4, -0.3];

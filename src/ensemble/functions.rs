@@ -308,7 +308,7 @@ pub(super) fn index_of(text: &str, name: &str) -> Option<usize> {
 /// The text is not a test function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, step[i]^4, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum2, coupled_distance2, coupled_gradient_gap2, the same after relative_, coupled_gradient_gap[i], with i, j from 1"
+    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, step[i]^4, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum_norm2, momentum2, lag2, relative_lag2, gradient_lag2, relative_gradient_lag2, gradient_lag[i], with i, j from 1"
 )]
 pub struct UnknownFunction;
 

@@ -21,7 +21,7 @@ pub enum MomentumFunction {
         relative: bool,
     },
     /// (∇L(x) − ∇L(y))ᵢ.
-    GradientGap(usize),
+    GradientLag(usize),
 }
 
 /// What is squared.
@@ -30,9 +30,9 @@ pub enum MomentumSquare {
     /// ‖m‖.
     Momentum,
     /// ‖x − y‖.
-    CoupledDistance,
+    Lag,
     /// ‖∇L(x) − ∇L(y)‖.
-    CoupledGradientGap,
+    GradientLag,
 }
 
 /// What the functions need to know of the step.
@@ -54,28 +54,30 @@ impl MomentumScale {
     }
 }
 
-const RELATIVE: &str = "relative_";
-const GAP: &str = "coupled_gradient_gap";
+const LAG: &str = "gradient_lag";
+
+impl MomentumFunction {
+    const NAMED: [(&'static str, MomentumSquare, bool); 6] = [
+        ("momentum_norm2", MomentumSquare::Momentum, false),
+        ("momentum2", MomentumSquare::Momentum, true),
+        ("lag2", MomentumSquare::Lag, false),
+        ("relative_lag2", MomentumSquare::Lag, true),
+        ("gradient_lag2", MomentumSquare::GradientLag, false),
+        ("relative_gradient_lag2", MomentumSquare::GradientLag, true),
+    ];
+}
 
 impl MomentumSquare {
-    const NAMED: [(&'static str, MomentumSquare); 3] = [
-        ("momentum2", MomentumSquare::Momentum),
-        ("coupled_distance2", MomentumSquare::CoupledDistance),
-        ("coupled_gradient_gap2", MomentumSquare::CoupledGradientGap),
-    ];
-
     /// What ‖m‖² or, for the gap, ‖∇L(x) − ∇L(y)‖² is multiplied with.
     pub(crate) fn factor(self, scale: MomentumScale, relative: bool) -> f64 {
         let square = scale.weight * scale.weight;
         let units = match self {
             MomentumSquare::Momentum => scale.unit,
-            MomentumSquare::CoupledDistance | MomentumSquare::CoupledGradientGap => {
-                square * scale.unit
-            }
+            MomentumSquare::Lag | MomentumSquare::GradientLag => square * scale.unit,
         };
         let own = match self {
-            MomentumSquare::CoupledDistance => square,
-            MomentumSquare::Momentum | MomentumSquare::CoupledGradientGap => 1.0,
+            MomentumSquare::Lag => square,
+            MomentumSquare::Momentum | MomentumSquare::GradientLag => 1.0,
         };
         match relative {
             false => own,
@@ -88,21 +90,17 @@ impl MomentumSquare {
 impl MomentumFunction {
     /// By its name, without spaces.
     pub(super) fn parse(text: &str) -> Option<MomentumFunction> {
-        let (name, relative) = match text.strip_prefix(RELATIVE) {
-            Some(name) => (name, true),
-            None => (text, false),
-        };
-        let mut named = MomentumSquare::NAMED.iter();
-        if let Some(&(_, of)) = named.find(|(known, _)| *known == name) {
+        let mut named = MomentumFunction::NAMED.iter();
+        if let Some(&(_, of, relative)) = named.find(|(name, ..)| *name == text) {
             return Some(MomentumFunction::Square { of, relative });
         }
-        index_of(text, GAP).map(MomentumFunction::GradientGap)
+        index_of(text, LAG).map(MomentumFunction::GradientLag)
     }
 
     /// i, where there is one.
     pub fn coordinate(self) -> Option<usize> {
         match self {
-            MomentumFunction::GradientGap(i) => Some(i),
+            MomentumFunction::GradientLag(i) => Some(i),
             MomentumFunction::Square { .. } => None,
         }
     }
@@ -116,7 +114,7 @@ impl MomentumFunction {
     pub(super) fn scratch(self, d: usize) -> usize {
         match self {
             MomentumFunction::Square {
-                of: MomentumSquare::Momentum | MomentumSquare::CoupledDistance,
+                of: MomentumSquare::Momentum | MomentumSquare::Lag,
                 ..
             } => 0,
             _ => 3 * d,
@@ -137,13 +135,13 @@ impl MomentumFunction {
         let weight = Lanes::splat(-scale.weight);
         match self {
             MomentumFunction::Square {
-                of: of @ (MomentumSquare::Momentum | MomentumSquare::CoupledDistance),
+                of: of @ (MomentumSquare::Momentum | MomentumSquare::Lag),
                 relative,
             } => {
                 let factor = Lanes::splat(of.factor(scale, relative));
                 groups.for_each(|((_, m), h)| *h = factor * squared_norm(m));
             }
-            MomentumFunction::Square { .. } | MomentumFunction::GradientGap(_) => {
+            MomentumFunction::Square { .. } | MomentumFunction::GradientLag(_) => {
                 let (y, gradients) = scratch.split_at_mut(d);
                 let (here, there) = gradients.split_at_mut(d);
                 let there = &mut there[..d];
@@ -155,7 +153,7 @@ impl MomentumFunction {
                     landscape.gradients(y, there);
                     here.iter_mut().zip(&*there).for_each(|(h, &t)| *h -= t);
                     *h = match self {
-                        MomentumFunction::GradientGap(i) => here[i],
+                        MomentumFunction::GradientLag(i) => here[i],
                         MomentumFunction::Square { of, relative } => {
                             Lanes::splat(of.factor(scale, relative)) * squared_norm(here)
                         }
@@ -169,11 +167,11 @@ impl MomentumFunction {
 impl fmt::Display for MomentumFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MomentumFunction::GradientGap(i) => write!(f, "{GAP}[{}]", i + 1),
+            MomentumFunction::GradientLag(i) => write!(f, "{LAG}[{}]", i + 1),
             MomentumFunction::Square { of, relative } => {
-                let named = MomentumSquare::NAMED.iter().find(|(_, s)| s == of);
-                let prefix = if *relative { RELATIVE } else { "" };
-                write!(f, "{prefix}{}", named.map_or("", |(name, _)| name))
+                let mut named = MomentumFunction::NAMED.iter();
+                let own = named.find(|(_, square, r)| square == of && r == relative);
+                write!(f, "{}", own.map_or("", |(name, ..)| name))
             }
         }
     }

@@ -189,16 +189,14 @@ impl ExactMoments {
             TestFunction::Way(Way::StepFourth(i)) if self.gaussian => {
                 step(momentum.fourth_gaussian(i), 4)
             }
-            TestFunction::Momentum(MomentumFunction::GradientGap(i)) => {
+            TestFunction::Momentum(MomentumFunction::GradientLag(i)) => {
                 m.scale?.weight * (&self.form.hessian * &momentum.mean)[i]
             }
             TestFunction::Momentum(MomentumFunction::Square { of, relative }) => {
                 let scale = m.scale?;
                 let square = match of {
-                    MomentumSquare::Momentum | MomentumSquare::CoupledDistance => {
-                        momentum.norm_squared()
-                    }
-                    MomentumSquare::CoupledGradientGap => {
+                    MomentumSquare::Momentum | MomentumSquare::Lag => momentum.norm_squared(),
+                    MomentumSquare::GradientLag => {
                         scale.weight.powi(2) * momentum.squared_gradient(&gap())
                     }
                 };

@@ -392,16 +392,16 @@ pub(super) fn limit_scales(
     total: &Accumulator,
     sides: (usize, usize),
 ) -> Vec<f64> {
-    use MomentumSquare::{CoupledDistance, CoupledGradientGap};
+    use MomentumSquare::{GradientLag, Lag};
     let functions = &system.plan.functions;
     let own = natural_scales(system, total, sides);
     let of = |h: TestFunction| functions.iter().position(|f| *f == h).map(|h| own[h]);
     let measure = |h: &TestFunction| match h.momentum()? {
-        MomentumFunction::GradientGap(_) => of(TestFunction::SquaredGradient).map(f64::sqrt),
+        MomentumFunction::GradientLag(_) => of(TestFunction::SquaredGradient).map(f64::sqrt),
         MomentumFunction::Square { relative: true, .. } => None,
         MomentumFunction::Square { of: square, .. } => match square {
-            CoupledDistance => of(TestFunction::SquaredNorm),
-            CoupledGradientGap => of(TestFunction::SquaredGradient),
+            Lag => of(TestFunction::SquaredNorm),
+            GradientLag => of(TestFunction::SquaredGradient),
             MomentumSquare::Momentum => None,
         },
     };

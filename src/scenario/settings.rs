@@ -249,7 +249,7 @@ fn parse_functions(
         let key = format!("{key}[{}]", i + 1);
         let f = TestFunction::parse(name, scope).or_else(|mut e| {
             if e.message.starts_with("unknown name") {
-                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum2, coupled_distance2, coupled_gradient_gap2";
+                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum_norm2, momentum2, lag2, gradient_lag2";
             }
             bad_expression(&key, e)
         })?;
