@@ -589,7 +589,7 @@ fn factors_and_functions_that_do_not_fit() {
        |                                    ^
     "#);
     assert_snapshot!(desk.mistake_of_own(&[("\"norm2(w)\"", "\"norm2(v)\"")]), @r#"
-    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect
+    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum_norm2, momentum2, lag2, gradient_lag2
        |
     17 | functions = ["x", "norm2(v)"]
        |                          ^

@@ -1,5 +1,5 @@
-//! What the momentum m_k of SGDM says beside x_k: its size, and how far the coupled trajectory y_k = x_k − w_k m_k, w_k = η̄_k β_k/(1−β_k),
-//! is from x_k (Lemmas B.5–B.7), the gap between the gradients there included (Lemmas B.6, B.11).
+//! What the momentum m_k of SGDM says beside x_k: its size, and how far x_k lags behind the coupled trajectory y_k = x_k − w_k m_k,
+//! w_k = η̄_k β_k/(1−β_k), in space and in gradients (Lemmas B.5–B.7, B.11).
 //!
 //! While x stays, m has the covariance (1−β)/(1+β) σ²Σ, of size η^{α−1} at σ = η^{-1/2}, so that ‖x − y‖² is of size η^{1−α}. In units of
 //! (1−β_k)/(1+β_k) σ², times w_k² for the last two, ‖m‖², ‖x − y‖² and ‖∇L(x) − ∇L(y)‖² have the limits E tr Σ(X), the same, and
@@ -68,7 +68,7 @@ impl MomentumFunction {
 }
 
 impl MomentumSquare {
-    /// What ‖m‖² or, for the gap, ‖∇L(x) − ∇L(y)‖² is multiplied with.
+    /// What ‖m‖² or, for the gradients, ‖∇L(x) − ∇L(y)‖² is multiplied with.
     pub(crate) fn factor(self, scale: MomentumScale, relative: bool) -> f64 {
         let square = scale.weight * scale.weight;
         let units = match self {
