@@ -215,7 +215,7 @@ pub const ITEMS: &[Item] = &[
         "Theorem B.3",
         "step 1: x and y are weak approximations of order (1−α)/2",
         &[WEAK],
-        &[ENGINE],
+        &[],
     ),
     item(
         "Lemma B.4",
@@ -245,7 +245,7 @@ pub const ITEMS: &[Item] = &[
         "Lemma B.8",
         "all moments of x_k and y_k are bounded over O(1/η) steps",
         &[WEAK],
-        &[EXACT_TESTS],
+        &[],
     ),
     item(
         "Def. B.9",
@@ -281,7 +281,7 @@ pub const ITEMS: &[Item] = &[
         "Theorem B.14",
         "step 2: y and z are weak approximations of order (1−α)/2",
         &[WEAK],
-        &[ENGINE],
+        &[],
     ),
     item(
         "Eq. (51)",
@@ -341,7 +341,7 @@ pub const ITEMS: &[Item] = &[
         "Theorem C.7",
         "SGD's process is Katzenberger's, and its limit over O(1/η²) steps is (4)",
         &[SLOW],
-        &["tests/slow_regime/main.rs"],
+        &[],
     ),
     proof(
         "Lemma C.8",
@@ -461,7 +461,7 @@ pub const ITEMS: &[Item] = &[
         "Theorem C.27",
         "the limit of SGDM over O(1/η²) steps is (4)",
         &[SLOW],
-        &["tests/slow_regime/main.rs"],
+        &[],
     ),
 ];
 
