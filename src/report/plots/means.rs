@@ -142,9 +142,10 @@ fn draw(pen: &mut Pen, frame: &Frame, result: &ScenarioResult, function: usize, 
             Stroke::solid(EXACT, 0.6),
         );
     }
+    let (bottom, top) = frame.y.ends();
     for (process, look) in looks.iter().enumerate() {
         for (eta, value, [low, high]) in points(result, process, function) {
-            let ends = [low, high].map(|v| frame.place(eta, v));
+            let ends = [low, high].map(|v| frame.place(eta, v.clamp(bottom, top)));
             if let [Some(low), Some(high)] = ends {
                 pen.line(&[low, high], Stroke::solid(look.color, 0.8));
             }
