@@ -207,7 +207,7 @@ pub const ITEMS: &[Item] = &[
     ),
     item(
         "Lemma B.2",
-        "the averaged rates obey the bounds of the schedule: min_{τ≥k} η_τ ≤ η̄_k ≤ max_{τ≥k} η_τ ≤ η·η_max",
+        "the averaged rates are of the size of the rates: η̄_k ≤ η·η_max·λ_max/λ_min",
         &[AVERAGED],
         &[SCHEDULE_TESTS],
     ),

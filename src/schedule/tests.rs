@@ -169,16 +169,20 @@ proptest! {
         prop_assert!((drive(&steps, m0)[n - 1] - x).abs() < 1e-11, "{x}");
     }
 
-    // Lemma B.2: η̄_k is an average of the rates from k on, those beyond the horizon included, and obeys their bounds.
+    // Lemma B.2: with a ≤ 1 − β_τ ≤ b from k on, Σ_τ Πβ lies between 1/b and 1/a, and η̄_k between (1−β_k)/b times the smallest and (1−β_k)/a
+    // times the largest rate. Rounding as for the double sum.
     #[test]
-    fn averaged_rates_lie_between_the_rates(s in any_schedule()) {
+    fn averaged_rates_obey_bounds(s in any_schedule()) {
         let n = s.steps().0;
-        let rates: Vec<f64> = (0..3 * n).map(|k| s.learning_rate(Steps(k))).collect();
+        let range = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold((f64::MAX, 0.0f64), |(low, high), v| (low.min(v), high.max(v)))
+        };
         for k in [0, 1, n / 3, n - 1] {
-            let rest = || rates[k as usize..].iter().copied();
-            let (low, high) = (rest().fold(f64::MAX, f64::min), rest().fold(0.0, f64::max));
-            let averaged = s.averaged_rate(Steps(k));
-            prop_assert!(low * (1.0 - 1e-13) <= averaged && averaged <= high * (1.0 + 1e-13));
+            let rates = range(&mut (k..3 * n).map(|j| s.learning_rate(Steps(j))));
+            let gains = range(&mut (k..3 * n).map(|j| s.one_minus_beta(Steps(j))));
+            let (averaged, gain) = (s.averaged_rate(Steps(k)), s.one_minus_beta(Steps(k)));
+            prop_assert!(gain / gains.1 * rates.0 * (1.0 - 1e-11) <= averaged);
+            prop_assert!(averaged <= gain / gains.0 * rates.1 * (1.0 + 1e-11));
         }
     }
 
@@ -257,6 +261,16 @@ fn constant_schedules_average_to_eta_bit_for_bit() {
     let gamma = coefficients(&s, RateKind::SgdHeavyBallRate, 1)[0].rate;
     assert_eq!(gamma, eta * s.one_minus_beta(Steps(0)));
     assert!(s.checkpoints.get().is_none());
+}
+
+/// Without the factor λ_max/λ_min Lemma B.2 would be wrong: where 1 − β falls from ½ to ⅒ at a constant η, η̄_0 is ½·(1 + 0.9 + 0.9² + …) η = 5η.
+#[test]
+fn averaged_rates_exceed_all_rates_where_momentum_grows() {
+    let falling = Shape::steps(vec![0.5, 0.1]).unwrap();
+    let shapes = family(Shape::Constant(1.0), falling, 0.0);
+    let s = Schedule::new(&shapes, 0.01, fast(1.0)).unwrap();
+    assert!(close(s.averaged_rate(Steps(0)), 0.05, 1e-13));
+    assert!(close(s.averaged_rate(Steps(1)), 0.01, 1e-13));
 }
 
 /// With 1/(1−β) = 10⁶, sums carried in one `f64` are off by 10⁻¹³ after as many steps.
