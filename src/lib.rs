@@ -16,6 +16,7 @@
 //! | Eq. (8), averaged learning rates | [`schedule::Schedule::averaged_rate`] |
 //! | Eqs. (9)–(11), coupled trajectory | [`ensemble::Dynamics::Coupled`], [`ensemble::Dynamics::CoupledSteps`] |
 //! | Sec. 4.1, warm-up; Lemma 3.4 and Sec. A.2, descent lemma | [`ensemble::Way`], [`theorems::everywhere`] |
+//! | Lemmas B.5–B.7 and B.11, momentum and coupled trajectory | [`ensemble::MomentumFunction`] |
 //! | every item, with its scenarios | [`paper`], `docs/paper.md` |
 //! | Eq. (51), limiting SDE | [`ensemble::Dynamics::LimitingSde`] |
 //! | Eqs. (52)–(53), α = 1; the undamped limit at α > 1 | [`ensemble::Dynamics::InertialSde`], [`schedule::RateKind::SgdmInertialClock`] |

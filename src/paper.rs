@@ -13,6 +13,8 @@ pub struct Item {
     pub code: &'static [&'static str],
     /// What tests it apart from scenarios: files of `cargo test`.
     pub tests: &'static [&'static str],
+    /// Why neither a scenario nor a test is about it, where that is so.
+    pub reason: &'static str,
 }
 
 const fn item(
@@ -26,6 +28,20 @@ const fn item(
         statement,
         code,
         tests,
+        reason: "",
+    }
+}
+
+/// An item that is not tested by itself, for this reason; a scenario may be about it all the same.
+const fn proof(
+    name: &'static str,
+    statement: &'static str,
+    code: &'static [&'static str],
+    reason: &'static str,
+) -> Item {
+    Item {
+        reason,
+        ..item(name, statement, code, &[])
     }
 }
 
@@ -40,6 +56,10 @@ const SLOW: &str = "src/theorems/slow_limit.rs";
 const ENGINE: &str = "tests/engine.rs";
 const DEPARTURES: &str = "src/ensemble/departures.rs";
 const DEPARTURE_TESTS: &str = "tests/slow_regime/departures.rs";
+const MOMENTUM: &str = "src/ensemble/momentum.rs";
+const EXACT: &str = "src/exact_moments/mod.rs";
+const EXACT_TESTS: &str = "src/exact_moments/tests.rs";
+const INEQUALITIES: &str = "tests/inequalities.rs";
 
 /// All items, in the order of the paper: first the text, then the appendix.
 pub const ITEMS: &[Item] = &[
@@ -178,7 +198,7 @@ pub const ITEMS: &[Item] = &[
     ),
     item(
         "Lemma B.1",
-        "expansion of m_k and x_k in the gradients g_0, …, g_{k−1}",
+        "m_k = Π_{r<k} β_r m_0 + Σ_{s<k} (1−β_s) Π_{s<r<k} β_r g_s, and x_k = x_0 − Σ_{τ<k} η_τ m_{τ+1} with these m",
         &[AVERAGED],
         &[SCHEDULE_TESTS],
     ),
@@ -196,7 +216,7 @@ pub const ITEMS: &[Item] = &[
     ),
     item(
         "Lemma B.2",
-        "the averaged rates obey the bounds of the schedule: η̄_k ≤ η·η_max",
+        "the averaged rates are of the size of the rates: η̄_k ≤ η·η_max·λ_max/λ_min",
         &[AVERAGED],
         &[SCHEDULE_TESTS],
     ),
@@ -206,55 +226,65 @@ pub const ITEMS: &[Item] = &[
         &[WEAK],
         &[],
     ),
-    item("Lemma B.4", "Grönwall's inequality for sums", &[], &[]),
+    item(
+        "Lemma B.4",
+        "Grönwall for sums: f_n ≤ g_n + Σ_{s<n} k_s f_s gives f_n ≤ g_n + Σ_{s<n} k_s g_s exp(Σ_{s<r<n} k_r)",
+        &[],
+        &[INEQUALITIES],
+    ),
     item(
         "Lemma B.5",
-        "bound of the momentum, given where the path started",
-        &[],
-        &[],
+        "the momentum is bounded by what it has seen: E‖m_k‖² is of size (1−β)/(1+β) σ² tr Σ + O(1), O(η^{α−1}) at σ = η^{-1/2}",
+        &[MOMENTUM, EXACT],
+        &[ENGINE, EXACT_TESTS],
     ),
     item(
         "Lemma B.6",
-        "bound of ‖∇L(x_k) − ∇L(y_k)‖ along the paths",
-        &[],
-        &[],
+        "‖∇L(x_k) − ∇L(y_k)‖ is O(η^{(1−α)/2}) in the mean over O(1/η) steps; its square has the scaled limit tr(H²Σ)",
+        &[MOMENTUM, EXACT],
+        &[ENGINE],
     ),
-    item("Lemma B.7", "E‖x_k − y_k‖ is O(η^{(1−α)/2})", &[], &[]),
+    item(
+        "Lemma B.7",
+        "‖x_k − y_k‖ = (η̄_k β_k/(1−β_k)) ‖m_k‖ is O(η^{(1−α)/2}) in the mean; η^{α−1}E‖x_k − y_k‖² → λ_t² tr Σ/(2 lim η^{-α}(1−β_k))",
+        &[MOMENTUM, EXACT],
+        &[ENGINE],
+    ),
     item(
         "Lemma B.8",
-        "the moments of x_k and y_k are bounded over O(1/η) steps",
-        &[],
+        "all moments of x_k and y_k are bounded over O(1/η) steps",
+        &[WEAK],
         &[],
     ),
     item(
         "Def. B.9",
-        "one step of the coupled trajectory",
-        &[BLOCK],
-        &[],
+        "one step of the coupled trajectory from y: Δ = −η̄_k g, the gradient drawn at x = y + (η̄_k β_k/(1−β_k)) m",
+        &[BLOCK, EXACT],
+        &[ENGINE],
     ),
     item(
         "Def. B.10",
-        "one step of SGD from the same place",
-        &[BLOCK],
-        &[],
+        "one step of SGD from the same place: Δ̃ = −η̄_k g, the gradient drawn at y",
+        &[BLOCK, EXACT],
+        &[ENGINE],
     ),
     item(
         "Lemma B.11",
-        "the moments of the two steps are close",
-        &[],
-        &[],
+        "the moments of the two steps are within η·O(η^{(1−α)/2}) of each other; the first differ by −η̄_k E(∇L(x) − ∇L(y))",
+        &[MOMENTUM, EXACT],
+        &[ENGINE],
     ),
     item(
         "Lemma B.12",
-        "the moments of order 4 and more of a step are small",
-        &[],
-        &[],
+        "E‖Δ‖^{2m} and E‖Δ̃‖^{2m} are O(η^m) at σ = η^{-1/2}",
+        &[TURBULENCE, EXACT],
+        &[ENGINE],
     ),
     item(
         "Lemma B.13",
-        "close moments of steps make close expectations of test functions",
+        "steps whose moments up to the third are close and whose fourth moments are small change E u(x + Δ) by close amounts",
         &[],
-        &[],
+        &[INEQUALITIES],
     ),
     item(
         "Theorem B.14",
@@ -272,13 +302,13 @@ pub const ITEMS: &[Item] = &[
         "Eqs. (52)–(53)",
         "α = 1: dX = −λ_t M dt, dM = −γ_t (M − ∇L(X)) dt + γ_t Σ^{1/2}(X) dW",
         &[BLOCK, "src/exact_moments/inertial.rs"],
-        &[ENGINE, "src/exact_moments/tests.rs"],
+        &[ENGINE, EXACT_TESTS],
     ),
     item(
         "Sec. B.2",
         "α ≥ 1: another limit than SGD's; for α > 1 nothing moves in O(1/η) steps",
         &[WEAK, "src/exact_moments/inertial.rs"],
-        &["src/exact_moments/tests.rs"],
+        &[EXACT_TESTS],
     ),
     item(
         "Lemma C.1",
@@ -288,7 +318,7 @@ pub const ITEMS: &[Item] = &[
     ),
     item(
         "Lemma C.2",
-        "Φ is smooth; the distance to Γ bounds the gradient; a Lyapunov function exists",
+        "Φ is three times differentiable near Γ; the distance to Γ is bounded by the gradient; there is a Lyapunov function that vanishes on Γ alone",
         &["src/projection/mod.rs"],
         &["tests/projection/contract.rs"],
     ),
@@ -300,15 +330,15 @@ pub const ITEMS: &[Item] = &[
     ),
     item(
         "Theorem C.4",
-        "Katzenberger: SGD's process on Γ converges to (4)",
+        "Katzenberger: a process driven along −∇L by a clock A that runs ever faster, and by noise Z, has a limit on Γ: dX = ∂Φ dZ + ½∂²Φ[d⟨Z⟩]",
         &[SLOW],
         &[],
     ),
-    item(
+    proof(
         "Theorem C.5",
-        "Kurtz and Protter: limits of stochastic integrals",
+        "Kurtz and Protter: ∫ X dY has the limit of ∫ X dY where (X, Y) converges and Y has bounded quadratic variation",
         &[],
-        &[],
+        "a theorem that is cited; what follows from it is Theorem C.27",
     ),
     item(
         "Theorem C.6",
@@ -318,66 +348,91 @@ pub const ITEMS: &[Item] = &[
     ),
     item(
         "Theorem C.7",
-        "the limit of SGD over O(1/η²) steps is (4)",
+        "SGD's process is Katzenberger's, and its limit over O(1/η²) steps is (4)",
         &[SLOW],
         &[],
     ),
     item(
         "Lemma C.8",
-        "the moments of the momentum are bounded",
+        "the moments of the momentum are bounded while x stays in a compact set",
         &[DEPARTURES],
         &[DEPARTURE_TESTS],
     ),
-    item(
+    proof(
         "Lemma C.9",
-        "integrals against the clock of the steps are sums over them",
+        "integrals of f against the clocks of the steps are sums of f over the steps",
         &[],
-        &[],
+        "notation: the program has the sums alone",
     ),
-    item("Lemma C.10", "Grönwall's inequality, growth", &[], &[]),
-    item("Lemma C.11", "Grönwall's inequality, decay", &[], &[]),
-    item("Lemma C.12", "Grönwall's inequality for jumps", &[], &[]),
+    item(
+        "Lemma C.10",
+        "Grönwall, growth: f(t) ≤ C + ∫₀ᵗ f(s−) dg(s) with g non-decreasing gives f(t) ≤ C e^{g(t)}",
+        &[],
+        &[INEQUALITIES],
+    ),
+    item(
+        "Lemma C.11",
+        "Grönwall for rates of either sign (formulas of the source lost; tested for sums)",
+        &[],
+        &[INEQUALITIES],
+    ),
+    item(
+        "Lemma C.12",
+        "Grönwall with jumps: a process that decays along a clock A, driven and with jumps, is bounded by its exponential average over A (formulas lost; tested as Lemma C.16 uses it)",
+        &[],
+        &[INEQUALITIES],
+    ),
     item(
         "Lemma C.13",
-        "an elementary bound of the exponential",
+        "an elementary bound of the exponential at jumps, for Lemma C.12 (formulas lost; tested with it)",
         &[],
-        &[],
+        &[INEQUALITIES],
     ),
     item(
         "Lemma C.14",
-        "a bound of the integral in Lemma C.12",
+        "∫₀ᵗ e^{−c(A_t−A_s)} dA_s is bounded by a multiple of 1/c (formulas lost; tested as Lemma C.16 uses it)",
         &[],
-        &[],
+        &[INEQUALITIES],
     ),
-    item("Lemma C.15", "Doob's martingale inequality", &[], &[]),
+    item(
+        "Lemma C.15",
+        "Doob: P(sup|M| ≥ c) ≤ E|M_T|^p/c^p for p ≥ 1, and E sup|M|^p ≤ (p/(p−1))^p E|M_T|^p for p > 1",
+        &[],
+        &[INEQUALITIES],
+    ),
     item(
         "Lemma C.16",
         "moments of the velocity along the path, at a time and in the supremum",
         &[DEPARTURES],
         &[DEPARTURE_TESTS],
     ),
-    item("Lemma C.17", "one step moves x and m by little", &[], &[]),
+    item(
+        "Lemma C.17",
+        "one step moves x by η_k‖m_{k+1}‖ and m by (1−β_k)‖g_k − m_k‖",
+        &[BLOCK],
+        &[ENGINE],
+    ),
     item(
         "Lemma C.18",
-        "the velocity times η vanishes in the limit",
+        "the velocity times η vanishes in the limit, uniformly in time",
         &[DEPARTURES],
         &[DEPARTURE_TESTS],
     ),
-    item(
+    proof(
         "Lemma C.19",
         "the same with a function of x in front",
         &[],
-        &[],
+        "a step of the proof of Lemma C.18: no number of its own",
     ),
     item(
         "Lemma C.20",
-        "integrals of gradient and velocity are bounded",
+        "integrals of gradient and velocity along the path are bounded",
         &[DEPARTURES],
         &[DEPARTURE_TESTS],
     ),
     item(
         "Lemma C.21",
-        "the distance to Γ vanishes",
+        "the distance to Γ vanishes for t > 0",
         &[DEPARTURES],
         &[DEPARTURE_TESTS],
     ),
@@ -393,19 +448,32 @@ pub const ITEMS: &[Item] = &[
         &[DEPARTURES],
         &[DEPARTURE_TESTS],
     ),
-    item(
+    proof(
         "Lemma C.24",
-        "the first correction to the drift vanishes",
-        &[],
-        &[],
+        "the mixed terms of Itô's formula for Φ vanish or combine to the drift ½∂²Φ[Σ]",
+        &[SLOW],
+        "no number of its own: the drift of (4), which the verdicts on SGDM need; an SDE without it is refuted (slow_controls)",
     ),
-    item("Lemma C.25", "bound of the second correction", &[], &[]),
-    item("Lemma C.26", "the noise's share of the drift", &[], &[]),
+    proof(
+        "Lemma C.25",
+        "the terms of third order of Itô's formula for Φ vanish",
+        &[SLOW],
+        "a bound in the proof: no number of its own; what it leaves is the error of SGDM against (4)",
+    ),
+    proof(
+        "Lemma C.26",
+        "the squares of the momentum in Itô's formula average to the covariance Σ of the noise: the drift ½∂²Φ[Σ]",
+        &[SLOW],
+        "no number of its own: the drift of (4), which the verdicts on SGDM need; an SDE without it is refuted (slow_controls)",
+    ),
     item(
         "Theorem C.27",
         "the limit of SGDM over O(1/η²) steps is (4)",
         &[SLOW],
-        &[],
+        &[
+            "tests/slow_regime/laws.rs",
+            "tests/slow_regime/alpha_two.rs",
+        ],
     ),
 ];
 
@@ -459,6 +527,29 @@ mod tests {
                 assert!(root.join(file).is_file(), "{}: {file}", item.name);
             }
         }
+    }
+
+    /// Whoever adds an item says how it is tested, or why it is not.
+    #[test]
+    fn every_item_has_a_scenario_a_test_or_a_reason() -> Result<(), Box<dyn std::error::Error>> {
+        let mut tested = vec![];
+        for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))? {
+            let path = file?.path();
+            if path.extension().is_some_and(|e| e == "toml") {
+                let text: toml::Table = toml::from_str(&std::fs::read_to_string(path)?)?;
+                let names = text.get("paper").and_then(|p| p.as_array());
+                let names = names.into_iter().flatten().filter_map(|n| n.as_str());
+                tested.extend(names.map(str::to_string));
+            }
+        }
+        for item in ITEMS {
+            let scenario = tested.iter().any(|name| name == item.name);
+            let covered = scenario || !item.tests.is_empty() || !item.reason.is_empty();
+            assert!(covered, "{}", item.name);
+            let both = !item.tests.is_empty() && !item.reason.is_empty();
+            assert!(!both, "{} is tested, and says why not", item.name);
+        }
+        Ok(())
     }
 
     #[test]

@@ -181,6 +181,7 @@ impl SlowLaw {
             | TestFunction::Recovery
             | TestFunction::Way(_)
             | TestFunction::Departure(_)
+            | TestFunction::Momentum(_)
             | TestFunction::Expression(_) => return None,
         })
     }
@@ -242,6 +243,7 @@ fn sphere_expectation(start: &DVector<f64>, time: f64, h: TestFunction) -> Optio
         | TestFunction::Recovery
         | TestFunction::Way(_)
         | TestFunction::Departure(_)
+        | TestFunction::Momentum(_)
         | TestFunction::Expression(_) => return None,
     })
 }

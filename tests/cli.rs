@@ -257,6 +257,35 @@ fn claims_that_cannot_be_tested() {
         law,
         &["`known.law[1].mean`", "must be a finite number"],
     );
+    let panel = |names: &str| format!("functions = [{names}]\ntolerance = 0.9");
+    let momentum = [
+        "`compare[1].right`",
+        "is `sgd`, but `lag2` is of the momentum",
+    ];
+    let old = "functions = [\"x[1]\"]\ntolerance = 0.9";
+    has(old, &panel("\"lag2\""), &momentum);
+    let coordinate = ["`run.functions[1]`", "coordinate 2"];
+    has(old, &panel("\"gradient_lag[2]\""), &coordinate);
+    let of_steps = "left = \"coupled_steps\"\nfunctions = [\"descent\"]";
+    let text = TINY.replace(old, &panel("\"descent\", \"step[1]^4\""));
+    let refused = desk.mistake_in(&text, compare, of_steps);
+    assert!(
+        refused.contains("is `coupled_steps`, but `descent` is recorded"),
+        "{refused}"
+    );
+    let quiet = TINY.replace(old, &panel("\"momentum2\""));
+    let refused = desk.mistake_in(
+        &quiet,
+        "[start.x0]",
+        "[noise_scale]\nfactor = 0.0\n[start.x0]",
+    );
+    assert!(refused.contains("in units of the noise"), "{refused}");
+    let slow = SLOW.replace("functions = [\"x[1]\"]", "functions = [\"lag2\"]");
+    desk.file("lag.toml", &slow);
+    assert!(
+        desk.refusal(&["check", "lag.toml"])
+            .contains("fast regime only")
+    );
 }
 
 /// Regime II: what does not exist in a regime, on a landscape or with a noise is refused where it is written.
@@ -601,7 +630,7 @@ fn factors_and_functions_that_do_not_fit() {
        |                                    ^
     "#);
     assert_snapshot!(desk.mistake_of_own(&[("\"norm2(w)\"", "\"norm2(v)\"")]), @r#"
-    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, distance2, fluctuation2, excess_loss, normal_gradient2, momentum2, gradient_momentum, lag2, projected_gradient2, tangential_gradient2, projected_velocity2
+    error: bad.toml:17:26: `run.functions[2]`: unknown name `v`. Names here: x, w[1..2], c, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum_norm2, momentum2, lag2, gradient_lag2, distance2, fluctuation2, excess_loss, normal_gradient2, gradient_momentum, projected_gradient2, tangential_gradient2, projected_velocity2
        |
     17 | functions = ["x", "norm2(v)"]
        |                          ^

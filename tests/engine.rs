@@ -534,8 +534,10 @@ fn the_coupled_trajectory_obeys_its_own_steps() {
     assert!(farthest(1, 3) > 0.05 && farthest(0, 1) > 0.01);
 }
 
-/// Every step of one block: positions, and what is recorded on the way.
+/// Every step of one process on a block: positions, and what is said of it beside.
+#[derive(Default)]
 struct Ways {
+    process: usize,
     ways: Vec<TestFunction>,
     /// `[save][path][coordinate]`, and `[save][function][path]`.
     states: Vec<Vec<Vec<f64>>>,
@@ -547,11 +549,12 @@ impl Observer for Ways {
         let d = view.ensemble.dimension();
         let mut out = vec![Lanes::ZERO; view.alive.len()];
         let flat = |out: &[Lanes]| out.iter().flat_map(|v| v.to_array()).collect::<Vec<f64>>();
-        let groups = view.state(0).chunks_exact(d);
+        let groups = view.state(self.process).chunks_exact(d);
         let lanes = groups.flat_map(|x| (0..LANES).map(|l| lane_of(x, l)).collect::<Vec<_>>());
         self.states.push(lanes.collect());
         let value = |h: &TestFunction| {
-            view.evaluate(*h, 0, &mut out, &mut []);
+            let mut scratch = vec![Lanes::ZERO; h.scratch(&view.ensemble.oracle)];
+            view.evaluate(*h, self.process, &mut out, &mut scratch);
             flat(&out)
         };
         self.values.push(self.ways.iter().map(value).collect());
@@ -601,8 +604,7 @@ fn what_paths_do_on_their_way_is_recorded() {
         e.watch = Watch::of(ways.iter().filter_map(|h| h.way()));
         let mut seen = Ways {
             ways: ways.clone(),
-            states: vec![],
-            values: vec![],
+            ..Ways::default()
         };
         let mut block = Block::new(&e);
         block.run(&e, 0, block.paths(), &mut seen);
@@ -656,6 +658,124 @@ fn what_paths_do_on_their_way_is_recorded() {
             }
         }
     }
+}
+
+/// The momentum's size, the distance of y = x − wm, the gap of the gradients (those of ½(xy−1)² by hand) and fourth powers of steps, from the
+/// positions alone: m_k = (x_{k−1} − x_k)/η_{k−1}, which is Lemma C.17's ‖x_k − x_{k−1}‖ = η_{k−1}‖m_k‖. Learning rate and momentum move. And the
+/// steps of y, of which alone steps are recorded.
+#[test]
+fn what_the_momentum_says_is_exact() {
+    let eta = 1.0 / 16.0;
+    let sigma = 1.3;
+    let s = schedule(
+        Shape::cosine(1.0, 0.3).unwrap(),
+        Shape::table(vec![0.0, 1.0, 2.0], vec![0.9, 0.3, 0.6]).unwrap(),
+        0.25,
+        eta,
+        2.0,
+    );
+    let functions = |names: &[&str]| -> Vec<TestFunction> {
+        names.iter().map(|n| n.parse().unwrap()).collect()
+    };
+    let names = [
+        "momentum_norm2",
+        "lag2",
+        "gradient_lag2",
+        "momentum2",
+        "relative_lag2",
+        "relative_gradient_lag2",
+        "gradient_lag[2]",
+        "step[2]^4",
+    ];
+    let m0 = [0.4, -0.3];
+    let mut e = ensemble(
+        Arc::new(Hyperbola),
+        gaussian(Factor::Isotropic(0.5), 2),
+        sigma,
+        eta,
+        &[1.5, 0.5],
+        vec![
+            process(&s, RateKind::Sgdm),
+            Dynamics::CoupledSteps {
+                of: 0,
+                weight: s.coupling(Steps(0)),
+                schedule: s.clone(),
+                kind: RateKind::SgdAveraged,
+            },
+            process(&s, RateKind::SgdAveraged),
+        ],
+        &(0..=32).collect::<Vec<u64>>(),
+    );
+    e.m0 = InitialMomentum::Fixed(m0.to_vec());
+    let of_steps = [
+        "step[1]",
+        "step[1]^4",
+        "path_length",
+        "descent",
+        "variation(loss)",
+    ];
+    let all = functions(&names).into_iter().chain(functions(&of_steps));
+    e.watch = Watch::of(all.filter_map(|h| h.way()));
+    let mut block = Block::new(&e);
+    let mut see = |process: usize, names: &[&str]| {
+        let mut seen = Ways {
+            process,
+            ways: functions(names),
+            ..Ways::default()
+        };
+        block.run(&e, 0, block.paths(), &mut seen);
+        seen
+    };
+    let close = |found: f64, want: f64, what: &str| {
+        let scale = 1.0 + want.abs();
+        assert!(
+            (found - want).abs() < 1e-11 * scale,
+            "{what}: {found} {want}"
+        );
+    };
+    let gradient = |x: [f64; 2]| {
+        let r = x[0] * x[1] - 1.0;
+        [r * x[1], r * x[0]]
+    };
+    let square = |v: [f64; 2]| v[0] * v[0] + v[1] * v[1];
+    let seen = see(0, &names);
+    for path in [0, 5, 11] {
+        for k in 0..=32u64 {
+            let x = |k: u64| [0, 1].map(|i| seen.states[k as usize][path][i]);
+            let (m, step) = match k.checked_sub(1) {
+                None => (m0, [0.0; 2]),
+                Some(before) => {
+                    let step = [0, 1].map(|i| x(k)[i] - x(before)[i]);
+                    (step.map(|d| -d / s.learning_rate(Steps(before))), step)
+                }
+            };
+            let (w, gain) = (s.coupling(Steps(k)), s.one_minus_beta(Steps(k)));
+            let unit = gain / (2.0 - gain) * sigma * sigma;
+            let there = gradient([0, 1].map(|i| x(k)[i] - w * m[i]));
+            let gap = [0, 1].map(|i| gradient(x(k))[i] - there[i]);
+            let squares = [square(m), w * w * square(m), square(gap)];
+            let units = [unit, w * w * unit, w * w * unit];
+            let relative = [0, 1, 2].map(|i| squares[i] / units[i]);
+            let expected = [&squares[..], &relative, &[gap[1], step[1].powi(4)]].concat();
+            for (i, want) in expected.into_iter().enumerate() {
+                close(seen.values[k as usize][i][path], want, names[i]);
+            }
+        }
+    }
+    let seen = see(1, &of_steps);
+    let mut length = 0.0;
+    for k in 1..=32 {
+        let step = [0, 1].map(|i| seen.states[k][7][i] - seen.states[k - 1][7][i]);
+        length += square(step).sqrt();
+        let expected = [step[0], step[0].powi(4), length, 0.0, 0.0];
+        for (i, want) in expected.into_iter().enumerate() {
+            close(seen.values[k][i][7], want, of_steps[i]);
+        }
+    }
+    // SGD has no momentum.
+    let seen = see(2, &names[..7]);
+    let mut values = seen.values.iter().flatten().flatten();
+    assert!(values.all(|v| *v == 0.0));
 }
 
 /// m_0 = ∇L(x_0) + √((1−β)/(1+β)) σBζ: while gradients are independent of x, mean and variance of the step stay what they are at first,

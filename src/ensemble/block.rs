@@ -4,7 +4,7 @@ mod departures;
 mod slow;
 
 use super::turbulence::Record;
-use super::{Dynamics, Ensemble, InitialMomentum, TestFunction, has_memory};
+use super::{Dynamics, Ensemble, InitialMomentum, MomentumScale, TestFunction, has_memory};
 use crate::clocks::Steps;
 use crate::landscape::Coefficients;
 use crate::random::{LaneRng, Purpose};
@@ -40,6 +40,7 @@ pub struct BlockView<'a> {
     pub first: u64,
     /// Mask of the paths that still count, group by group.
     pub alive: &'a [Lanes],
+    step: Steps,
     tracks: &'a [Track],
 }
 
@@ -63,12 +64,21 @@ impl<'a> BlockView<'a> {
         out: &mut [Lanes],
         scratch: &mut [Lanes],
     ) {
-        match (h, &self.tracks[process].record) {
-            (TestFunction::Way(way), Some(record)) => record.read(way, out),
-            _ => {
-                let departed = &self.tracks[process].departed.values;
-                self.look_up(h, departed, self.state(process), out, scratch);
+        let track = &self.tracks[process];
+        match (h, &track.record, &self.ensemble.processes[process]) {
+            (TestFunction::Way(way), Some(record), _) => record.read(way, out),
+            (TestFunction::Momentum(h), _, Dynamics::Discrete { schedule, kind })
+                if kind.averages_gradients() && self.ensemble.slow.is_none() =>
+            {
+                let (weight, gain) = (
+                    schedule.coupling(self.step),
+                    schedule.one_minus_beta(self.step),
+                );
+                let scale = MomentumScale::new(weight, gain, self.ensemble.sigma);
+                let landscape = &*self.ensemble.oracle.landscape;
+                h.evaluate(landscape, scale, (&track.x, &track.m), out, scratch);
             }
+            _ => self.look_up(h, &track.departed.values, self.state(process), out, scratch),
         }
     }
 
@@ -235,6 +245,9 @@ impl Block {
                     Dynamics::Discrete { .. } if ensemble.watch.is_on() => {
                         Some(Record::new(ensemble.watch, d, noise.brownian(), groups))
                     }
+                    Dynamics::CoupledSteps { .. } if ensemble.watch.of_steps().is_on() => {
+                        Some(Record::new(ensemble.watch.of_steps(), d, 0, groups))
+                    }
                     _ => None,
                 },
                 departed: departures.room(ensemble, p),
@@ -318,6 +331,7 @@ impl Block {
                 ensemble,
                 first,
                 alive: &self.alive,
+                step: Steps(step),
                 tracks: &self.tracks,
             };
             observer.observe(index, &view);
@@ -326,6 +340,7 @@ impl Block {
             ensemble,
             first,
             alive: &self.alive,
+            step: Steps(step),
             tracks: &self.tracks,
         });
     }
@@ -579,12 +594,30 @@ impl Block {
             noise.gradient(landscape, sigma, x, &self.xi, g, &mut self.scratch);
         }
         let Track {
-            x: y, coefficients, ..
+            x: y,
+            coefficients,
+            record,
+            ..
         } = &mut self.tracks[index];
-        let rate = Lanes::splat(-coefficients[offset].rate);
+        let step = coefficients[offset];
+        if let Some(record) = record {
+            record.before(
+                &ensemble.oracle,
+                sigma,
+                step,
+                y,
+                &[],
+                &[],
+                &mut self.scratch,
+            );
+        }
+        let rate = Lanes::splat(-step.rate);
         y.iter_mut()
             .zip(g.iter())
             .for_each(|(y, &g)| *y = rate.mul_add(g, *y));
+        if let Some(record) = record {
+            record.after(landscape, y, &[]);
+        }
     }
 
     /// Euler–Maruyama over one optimizer step: `fine` steps of η/fine, and half as many of twice the length, on one

@@ -1,6 +1,7 @@
 //! Test functions h: the panel on which weak errors are measured (Def. 4.4).
 
 use super::departures::Departure;
+use super::momentum::MomentumFunction;
 use super::turbulence::Way;
 use crate::expression::{ExpressionError, Function, Scope, Values};
 use crate::landscape::Landscape;
@@ -41,6 +42,8 @@ pub enum TestFunction {
     Way(Way),
     /// What the raw iterate does around Φ(x), in Regime II.
     Departure(Departure),
+    /// What its momentum says, too.
+    Momentum(MomentumFunction),
     /// A function written as text.
     Expression(WrittenFunction),
 }
@@ -149,12 +152,26 @@ impl TestFunction {
         }
     }
 
-    /// What h says of the raw iterate around Φ(x), if it does.
+    /// What h says of the raw iterate around Φ(x) in Regime II, if it does.
     pub fn departure(self) -> Option<Departure> {
         match self {
             TestFunction::Departure(departure) => Some(departure),
+            TestFunction::Momentum(h) => h.departure(),
             _ => None,
         }
+    }
+
+    /// What h says of the momentum, if it does.
+    pub fn momentum(self) -> Option<MomentumFunction> {
+        match self {
+            TestFunction::Momentum(h) => Some(h),
+            _ => None,
+        }
+    }
+
+    /// Whether h says more of a process than where its paths are: what they did on their way, or their momentum.
+    pub fn is_of_process(self) -> bool {
+        matches!(self, TestFunction::Way(_) | TestFunction::Momentum(_))
     }
 
     /// Whether h is a term of the descent lemma or what is left.
@@ -167,13 +184,14 @@ impl TestFunction {
         let d = oracle.landscape.dimension();
         match self {
             TestFunction::SquaredGradient => d,
+            TestFunction::Momentum(h) => h.scratch(d),
             TestFunction::TraceCovariance => oracle.noise.brownian() + d + oracle.noise.scratch(),
             _ => 0,
         }
     }
 
-    /// h for every lane group of `x` into `out`; functions of the way have the value of paths that start at `x`, departures that of paths
-    /// that rest at `x` ∈ Γ, which is 0.
+    /// h for every lane group of `x` into `out`; functions of the way have the value of paths that start at `x`, those of the momentum that
+    /// of processes without one, and departures that of paths that rest at `x` ∈ Γ: all 0.
     pub fn evaluate(self, oracle: &Oracle, x: &[Lanes], out: &mut [Lanes], scratch: &mut [Lanes]) {
         let landscape = &*oracle.landscape;
         let d = landscape.dimension();
@@ -194,7 +212,9 @@ impl TestFunction {
             }),
             TestFunction::TraceCovariance => oracle.noise.traces(x, out, scratch),
             TestFunction::Recovery => landscape.recovery_errors(x, out),
-            TestFunction::Way(_) | TestFunction::Departure(_) => out.fill(Lanes::ZERO),
+            TestFunction::Way(_) | TestFunction::Departure(_) | TestFunction::Momentum(_) => {
+                out.fill(Lanes::ZERO)
+            }
             TestFunction::Expression(written) => {
                 let function = &written.0.function;
                 groups.for_each(|(x, h)| *h = function.number(x, |_| Lanes::ZERO));
@@ -225,6 +245,7 @@ impl TestFunction {
             TestFunction::Product(i, j) => Some(i.max(j)),
             TestFunction::Way(way) => way.coordinate(),
             TestFunction::Departure(departure) => departure.coordinate(),
+            TestFunction::Momentum(h) => h.coordinate(),
             TestFunction::SquaredNorm
             | TestFunction::Loss
             | TestFunction::TraceHessian
@@ -260,7 +281,7 @@ impl TestFunction {
     }
 }
 
-fn squared_norm(x: &[Lanes]) -> Lanes {
+pub(super) fn squared_norm(x: &[Lanes]) -> Lanes {
     x.iter().fold(Lanes::ZERO, |s, &x| x.mul_add(x, s))
 }
 
@@ -280,6 +301,7 @@ impl fmt::Display for TestFunction {
             TestFunction::Recovery => write!(f, "recovery"),
             TestFunction::Way(way) => write!(f, "{way}"),
             TestFunction::Departure(departure) => write!(f, "{departure}"),
+            TestFunction::Momentum(h) => write!(f, "{h}"),
             TestFunction::Expression(written) => write!(f, "{}", written.0.text),
         }
     }
@@ -302,7 +324,7 @@ pub(super) fn index_of(text: &str, name: &str) -> Option<usize> {
 /// The text is not a test function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, distance2, fluctuation2, fluctuation[i]*fluctuation[j], excess_loss, normal_gradient2, momentum2, momentum[i]*momentum[j], gradient_momentum, lag2, projected_gradient2, tangential_gradient2, projected_velocity[i], projected_velocity2, with i, j from 1"
+    "not a test function; allowed: x[i], x[i]^2, x[i]*x[j], x[i]^4, cos(x[i]), norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], step[i]^2, step[i]^4, path_length, variation(x[i]), variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum_norm2, momentum2, lag2, relative_lag2, gradient_lag2, relative_gradient_lag2, gradient_lag[i], distance2, fluctuation2, fluctuation[i]*fluctuation[j], excess_loss, normal_gradient2, momentum[i]*momentum[j], gradient_momentum, projected_gradient2, tangential_gradient2, projected_velocity[i], projected_velocity2, with i, j from 1"
 )]
 pub struct UnknownFunction;
 
@@ -313,6 +335,10 @@ impl FromStr for TestFunction {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         if let Some(way) = Way::parse(&text) {
             return Ok(TestFunction::Way(way));
+        }
+        // First: `momentum2` and `lag2` are departures as well.
+        if let Some(h) = MomentumFunction::parse(&text) {
+            return Ok(TestFunction::Momentum(h));
         }
         if let Some(departure) = Departure::parse(&text) {
             return Ok(TestFunction::Departure(departure));

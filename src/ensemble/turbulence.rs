@@ -11,7 +11,7 @@
 use super::functions::index_of;
 use crate::landscape::{Coefficients, Landscape};
 use crate::oracle::Oracle;
-use crate::real::Lanes;
+use crate::real::{Lanes, Real};
 use std::fmt;
 
 /// What a path did on its way up to step k: 0 at the start.
@@ -21,6 +21,8 @@ pub enum Way {
     Step(usize),
     /// Its square.
     StepSquare(usize),
+    /// Its fourth power.
+    StepFourth(usize),
     /// Σ‖x_j − x_{j−1}‖.
     PathLength,
     /// Σ|(x_j − x_{j−1})ᵢ|.
@@ -57,10 +59,15 @@ impl Way {
         if let Some(inner) = inner.and_then(|t| t.strip_suffix(')')) {
             return index_of(inner, "x").map(Way::Variation);
         }
-        match text.strip_suffix("^2") {
-            Some(base) => index_of(base, "step").map(Way::StepSquare),
-            None => index_of(text, "step").map(Way::Step),
-        }
+        let powers: [(&str, fn(usize) -> Way); 3] = [
+            ("^2", Way::StepSquare),
+            ("^4", Way::StepFourth),
+            ("", Way::Step),
+        ];
+        let mut found = powers
+            .into_iter()
+            .filter_map(|(power, way)| index_of(text.strip_suffix(power)?, "step").map(way));
+        found.next()
     }
 
     /// Whether it is a term of the descent lemma or what is left.
@@ -71,10 +78,15 @@ impl Way {
         )
     }
 
+    /// Whether steps alone are enough for it.
+    pub fn is_of_steps(self) -> bool {
+        !self.is_balance() && self != Way::LossVariation
+    }
+
     /// i, where there is one.
     pub fn coordinate(self) -> Option<usize> {
         match self {
-            Way::Step(i) | Way::StepSquare(i) | Way::Variation(i) => Some(i),
+            Way::Step(i) | Way::StepSquare(i) | Way::StepFourth(i) | Way::Variation(i) => Some(i),
             _ => None,
         }
     }
@@ -85,6 +97,7 @@ impl fmt::Display for Way {
         match self {
             Way::Step(i) => write!(f, "step[{}]", i + 1),
             Way::StepSquare(i) => write!(f, "step[{}]^2", i + 1),
+            Way::StepFourth(i) => write!(f, "step[{}]^4", i + 1),
             Way::Variation(i) => write!(f, "variation(x[{}])", i + 1),
             way => {
                 let named = Way::NAMED.iter().find(|(_, w)| w == way);
@@ -111,12 +124,29 @@ impl Watch {
         let mut watch = Watch::default();
         for way in ways {
             match way {
+                way if way.is_of_steps() => watch.steps = true,
                 Way::LossVariation => watch.loss = true,
-                way if way.is_balance() => watch.balance = true,
-                _ => watch.steps = true,
+                _ => watch.balance = true,
             }
         }
         watch
+    }
+
+    /// What of it is recorded of a trajectory that takes its gradients elsewhere.
+    pub(super) fn of_steps(self) -> Watch {
+        Watch {
+            steps: self.steps,
+            ..Watch::default()
+        }
+    }
+
+    /// Whether this is recorded.
+    fn covers(self, way: Way) -> bool {
+        match way {
+            way if way.is_of_steps() => self.steps,
+            Way::LossVariation => self.loss,
+            _ => self.balance,
+        }
     }
 
     /// Whether there is anything to record.
@@ -311,8 +341,12 @@ impl Record {
         }
     }
 
-    /// What the paths did so far.
+    /// What the paths did so far; 0 where that is not recorded.
     pub fn read(&self, way: Way, out: &mut [Lanes]) {
+        if !self.watch.covers(way) {
+            out.fill(Lanes::ZERO);
+            return;
+        }
         let d = self.before.len() / out.len().max(1);
         let coordinate = |of: &[Lanes], i: usize, out: &mut [Lanes]| {
             let entries = of.iter().skip(i).step_by(d.max(1));
@@ -323,6 +357,10 @@ impl Record {
             Way::StepSquare(i) => {
                 coordinate(&self.step, i, out);
                 out.iter_mut().for_each(|o| *o = *o * *o);
+            }
+            Way::StepFourth(i) => {
+                coordinate(&self.step, i, out);
+                out.iter_mut().for_each(|o| *o = o.square().square());
             }
             Way::Variation(i) => coordinate(&self.variation, i, out),
             Way::PathLength => out.copy_from_slice(&self.length),

@@ -209,17 +209,60 @@ impl NoisyQuadratic {
         kind: RateKind,
         saves: &[Steps],
     ) -> Result<Vec<MomentState>, MomentError> {
+        self.moments_of(Part::Position, initial, schedule, kind, saves)
+    }
+
+    /// The moments of m_k, as [`moments`](NoisyQuadratic::moments) those of x_k. A process without momentum has m_{k+1} = g_k.
+    ///
+    /// # Errors
+    /// As [`moments`](NoisyQuadratic::moments).
+    pub fn momentum_moments(
+        &self,
+        initial: &InitialMoments,
+        schedule: &Schedule,
+        kind: RateKind,
+        saves: &[Steps],
+    ) -> Result<Vec<MomentState>, MomentError> {
+        self.moments_of(Part::Momentum, initial, schedule, kind, saves)
+    }
+
+    /// The moments of a gradient g = A(x − x*) + σv drawn at an x with these moments.
+    pub fn gradient_moments(&self, at: &MomentState) -> MomentState {
+        let d = self.dimension();
+        let mut noise = DMatrix::zeros(d, d);
+        for ((i, j), &v) in pairs(d).zip(&self.noise) {
+            noise[(i, j)] = v;
+            noise[(j, i)] = v;
+        }
+        let spectrum = DMatrix::from_diagonal(&DVector::from_column_slice(&self.curvatures));
+        let hessian = &self.basis * spectrum * self.basis.transpose();
+        let spread = &hessian * &at.covariance * &hessian;
+        MomentState {
+            mean: &hessian * (&at.mean - &self.center),
+            covariance: spread + &self.basis * noise * self.basis.transpose(),
+        }
+    }
+
+    fn moments_of(
+        &self,
+        part: Part,
+        initial: &InitialMoments,
+        schedule: &Schedule,
+        kind: RateKind,
+        saves: &[Steps],
+    ) -> Result<Vec<MomentState>, MomentError> {
         match schedule.constant_from(kind) {
             Some(settled) => {
-                self.run::<DoubleDouble>(initial, schedule, kind, saves, Some(settled))
+                self.run::<DoubleDouble>(part, initial, schedule, kind, saves, Some(settled))
             }
-            None => self.run::<f64>(initial, schedule, kind, saves, None),
+            None => self.run::<f64>(part, initial, schedule, kind, saves, None),
         }
     }
 
     /// Steps up to `settled` (or all along), then powers of the step at `settled`.
     fn run<T: Number>(
         &self,
+        part: Part,
         initial: &InitialMoments,
         schedule: &Schedule,
         kind: RateKind,
@@ -253,7 +296,7 @@ impl NoisyQuadratic {
                 powers.get(&map, save - k).apply(&mut state);
                 k = save;
             }
-            out.push(self.finish(&state));
+            out.push(self.finish(part, &state));
         }
         Ok(out)
     }
@@ -284,15 +327,30 @@ impl NoisyQuadratic {
         })
     }
 
-    fn finish<T: Number>(&self, state: &ModeState<T>) -> MomentState {
+    fn finish<T: Number>(&self, part: Part, state: &ModeState<T>) -> MomentState {
         let d = self.dimension();
-        let mean = DVector::from_iterator(d, state.mean.iter().map(|s| s[0].rounded()));
-        let covariance = state.covariance.iter().map(|c| c[0][0].rounded());
-        self.in_coordinates(mean, covariance)
+        let p = part as usize;
+        let mean = DVector::from_iterator(d, state.mean.iter().map(|s| s[p].rounded()));
+        let covariance = state.covariance.iter().map(|c| c[p][p].rounded());
+        match part {
+            Part::Position => self.in_coordinates(mean, covariance),
+            Part::Momentum => self.out_of_basis(mean, covariance),
+        }
     }
 
     /// From the mean of x − x* and covariances of [`pairs`] in the eigenbasis to those of x.
     fn in_coordinates(
+        &self,
+        mean: DVector<f64>,
+        covariance: impl Iterator<Item = f64>,
+    ) -> MomentState {
+        let mut state = self.out_of_basis(mean, covariance);
+        state.mean += &self.center;
+        state
+    }
+
+    /// From a mean and covariances of [`pairs`] in the eigenbasis to those in coordinates.
+    fn out_of_basis(
         &self,
         mean: DVector<f64>,
         covariance: impl Iterator<Item = f64>,
@@ -307,10 +365,17 @@ impl NoisyQuadratic {
         // The product is symmetric up to rounding.
         covariance.fill_lower_triangle_with_upper_triangle();
         MomentState {
-            mean: &self.center + &self.basis * mean,
+            mean: &self.basis * mean,
             covariance,
         }
     }
+}
+
+/// Which half of (x, m).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Position = 0,
+    Momentum = 1,
 }
 
 /// Powers of one map: evenly spaced saves need one or two of them.

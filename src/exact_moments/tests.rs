@@ -67,14 +67,14 @@ fn tangled(d: usize) -> (QuadraticForm, DMatrix<f64>, InitialMoments) {
     (form, positive(d, 1.0), initial)
 }
 
-/// The 2d × 2d recursion of theory, written for any [`Coefficients`].
+/// The 2d × 2d recursion of theory, written for any [`Coefficients`]: x and m.
 fn dense(
     form: &QuadraticForm,
     noise: &DMatrix<f64>,
     sigma: f64,
     initial: &InitialMoments,
     steps: &[Coefficients],
-) -> MomentState {
+) -> [MomentState; 2] {
     let d = form.center.len();
     let unit = DMatrix::<f64>::identity(d, d);
     let mut mean = DVector::zeros(2 * d);
@@ -103,10 +103,13 @@ fn dense(
         mean = &f * mean;
         covariance = &f * covariance * f.transpose() + &b * noise * b.transpose();
     }
-    MomentState {
-        mean: &form.center + mean.rows(0, d),
-        covariance: covariance.view((0, 0), (d, d)).into_owned(),
-    }
+    let part = |from: usize| MomentState {
+        mean: mean.rows(from, d).into_owned(),
+        covariance: covariance.view((from, from), (d, d)).into_owned(),
+    };
+    let mut position = part(0);
+    position.mean += &form.center;
+    [position, part(d)]
 }
 
 fn agree(a: &MomentState, b: &MomentState, tolerance: f64) {
@@ -143,12 +146,18 @@ fn modes_are_the_dense_recursion() {
             let mut steps = vec![Coefficients::default(); 100];
             schedule.stream().fill(kind, Steps(0), &mut steps);
             let saves = [0, 1, 1, 2, 3, 50, 100].map(Steps);
-            let modes = q.moments(&initial, &schedule, kind, &saves).unwrap();
-            for (save, state) in saves.iter().zip(&modes) {
+            let positions = q.moments(&initial, &schedule, kind, &saves).unwrap();
+            let momenta = q.momentum_moments(&initial, &schedule, kind, &saves);
+            for ((save, x), m) in saves.iter().zip(&positions).zip(&momenta.unwrap()) {
                 let steps = &steps[..save.0 as usize];
-                let reference = dense(&form, &noise, sigma, &initial, steps);
-                agree(state, &reference, 1e-13);
+                let [position, momentum] = dense(&form, &noise, sigma, &initial, steps);
+                agree(x, &position, 1e-13);
+                agree(m, &momentum, 1e-13);
             }
+            // One step of SGD leaves the gradient in the momentum.
+            let step = [Coefficients::sgd(0.1)];
+            let [_, gradient] = dense(&form, &noise, sigma, &initial, &step);
+            agree(&q.gradient_moments(&initial.position), &gradient, 1e-13);
         }
     }
 }
@@ -164,9 +173,10 @@ fn powers_are_steps() {
     for alpha in [0.0, 0.5, 0.75, 1.0] {
         let s = constant(1.0, 0.7, alpha, eta, 2.0);
         for kind in kinds() {
+            let part = Part::Position;
             let fast = q.moments(&initial, &s, kind, &saves).unwrap();
-            let slow = q.run::<DoubleDouble>(&initial, &s, kind, &saves, None);
-            let plain = q.run::<f64>(&initial, &s, kind, &saves, None);
+            let slow = q.run::<DoubleDouble>(part, &initial, &s, kind, &saves, None);
+            let plain = q.run::<f64>(part, &initial, &s, kind, &saves, None);
             for ((fast, slow), plain) in fast.iter().zip(&slow.unwrap()).zip(&plain.unwrap()) {
                 agree(fast, slow, 4e-16);
                 agree(plain, slow, 16_384.0 * 0.5 * f64::EPSILON);

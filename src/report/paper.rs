@@ -34,8 +34,8 @@ impl Entry {
 /// Momentum indices from which on the order against α is the figure to look at first.
 const MANY_ALPHAS: usize = 5;
 
-/// The figure of a scenario to look at first: distances in Regime II; what paths do on their way, or the order against α, where that is the
-/// point; how (51) hands over to (4), where both run; errors along the ladder otherwise.
+/// The figure of a scenario to look at first: distances in Regime II; what processes do beside being somewhere, or the order against α, where
+/// that is the point; how (51) hands over to (4), where both run; errors along the ladder otherwise.
 pub fn first_figure<'a>(
     regime: Regime,
     functions: impl Iterator<Item = &'a str>,
@@ -44,7 +44,7 @@ pub fn first_figure<'a>(
 ) -> &'static str {
     let way = |name: &str| {
         let h: Result<TestFunction, _> = name.parse();
-        h.is_ok_and(|h| h.way().is_some())
+        h.is_ok_and(|h| h.is_of_process())
     };
     let mut different: Vec<f64> = vec![];
     for alpha in alphas {
@@ -92,8 +92,8 @@ What *The Marginal Value of Momentum for Small Learning Rate SGD* (arXiv 2307.15
 look at first (below `output/<scenario>/figures/`, as SVG, PNG and PDF; numbered where there are several), the verdicts that are expected, and where the code is. `slowsde run
 <scenario>` runs one of them, `slowsde run` those without a star, `slowsde run --all` all of them.
 
-This page is made from the headers of the scenarios: `slowsde list --paper > docs/paper.md`. `cargo test` compares the two. Items without
-scenario and test are steps of proofs, or not computed yet.
+This page is made from the headers of the scenarios: `slowsde list --paper > docs/paper.md`. `cargo test` compares the two, and asks of every item
+for a scenario, a test, or the reason why it has neither, which stands in brackets.
 
 | item | what it says | scenario → figure: verdicts | tests | code |
 |---|---|---|---|---|
@@ -114,7 +114,10 @@ pub fn markdown(entries: &[Entry]) -> String {
                 e.counts()
             )
         });
-        let scenarios = scenarios.collect::<Vec<_>>().join("<br>");
+        let mut scenarios = scenarios.collect::<Vec<_>>().join("<br>");
+        if scenarios.is_empty() && item.tests.is_empty() {
+            scenarios = format!("({})", item.reason);
+        }
         // Writing to a string cannot fail.
         let _ = writeln!(
             page,

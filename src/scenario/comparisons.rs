@@ -5,7 +5,7 @@ use super::raw::RawCompare;
 use super::settings::check_alphas;
 use super::system::Member;
 use super::{Comparison, ProcessKind, Scenario};
-use crate::ensemble::{Departure, InitialMomentum};
+use crate::ensemble::{Departure, InitialMomentum, TestFunction};
 use crate::projection::Tangent;
 use crate::report::result::{Holds, ProcessFamily, Regime};
 use crate::schedule::{Schedule, ScheduleError, Shape};
@@ -155,42 +155,13 @@ fn judged_functions(
             })
             .collect::<Result<_, _>>()?,
     };
-    let without_steps = |p: &ProcessKind| {
-        matches!(
-            p.family(),
-            ProcessFamily::Sde | ProcessFamily::Coupled | ProcessFamily::SlowSde
-        )
-    };
-    let way = chosen.iter().map(|&h| panel[h]).find(|h| h.way().is_some());
-    if let Some(h) = way {
+    for h in chosen.iter().map(|&h| panel[h]) {
         for (side, kind) in [("left", raw.left), ("right", raw.right)] {
-            if without_steps(&kind) {
+            if let Some(who) = without(h, kind, scenario) {
                 return problem(
                     format!("{key}.{side}"),
                     format!(
-                        "is `{}`, but `{h}` is recorded step by step, for sgd, sgdm and their relatives only: name other `functions` in this comparison",
-                        kind.key()
-                    ),
-                );
-            }
-        }
-    }
-    let mut chosen_functions = chosen.iter().map(|&h| panel[h]);
-    let of_momentum = chosen_functions.find(|h| h.departure().is_some_and(Departure::of_momentum));
-    if let Some(h) = of_momentum {
-        for (side, kind) in [("left", raw.left), ("right", raw.right)] {
-            let known = matches!(
-                kind.family(),
-                ProcessFamily::SlowSde
-                    | ProcessFamily::SlowControl
-                    | ProcessFamily::ClosedForm
-                    | ProcessFamily::Sgdm
-            );
-            if !known {
-                return problem(
-                    format!("{key}.{side}"),
-                    format!(
-                        "is `{}`, but `{h}` is about the momentum of Def. 3.3, of `sgdm` and `sgdm_first_gradient` and their limits only: name other `functions` in this comparison",
+                        "is `{}`, but `{h}` is {who} only: name other `functions` in this comparison",
                         kind.key()
                     ),
                 );
@@ -198,6 +169,34 @@ fn judged_functions(
         }
     }
     Ok(chosen)
+}
+
+/// For whom h is, if not for this process.
+fn without(h: TestFunction, kind: ProcessKind, scenario: &Scenario) -> Option<&'static str> {
+    let rates = kind.rates(scenario.dampening);
+    let closed = kind == ProcessKind::ClosedForm;
+    let by_steps = kind.family() == ProcessFamily::Coupled && kind != ProcessKind::Coupled;
+    let own_gradients = "recorded step by step, for sgd, sgdm and their relatives";
+    let slow = scenario.regime == Regime::Slow;
+    let limit = matches!(
+        kind.family(),
+        ProcessFamily::SlowSde | ProcessFamily::SlowControl
+    );
+    match h {
+        h if slow && h.departure().is_some_and(Departure::of_momentum) => {
+            let known = closed || limit || rates.is_some_and(|r| r.averages_gradients());
+            let who = "of the momentum of Def. 3.3, for sgdm, sgdm_first_gradient and their limits";
+            (!known).then_some(who)
+        }
+        TestFunction::Momentum(_) if !closed && !rates.is_some_and(|r| r.averages_gradients()) => {
+            Some("of the momentum of Def. 3.3, for sgdm and sgdm_first_gradient")
+        }
+        TestFunction::Way(way) if !closed && rates.is_none() => match by_steps {
+            true if way.is_of_steps() => None,
+            _ => Some(own_gradients),
+        },
+        _ => None,
+    }
 }
 
 /// What claims that hold at every η need.
@@ -251,7 +250,8 @@ fn exact_comparison(key: &str, raw: &RawCompare, scenario: &Scenario) -> Result<
             if right == ProcessKind::ClosedForm
                 && !scenario.known.knows(left)
                 && (scenario.linear_problem().is_none()
-                    || left.rates(scenario.dampening).is_none()) =>
+                    || left.rates(scenario.dampening).is_none()
+                        && left != ProcessKind::CoupledSteps) =>
         {
             problem(
                 key,

@@ -6,9 +6,11 @@ use super::run::LARGEST_SPECTRUM;
 use super::system::{Member, System};
 use super::{ProcessKind, Scenario};
 use crate::clocks::{FastTime, Steps};
-use crate::ensemble::{InitialMomentum, TestFunction};
+use crate::ensemble::{
+    InitialMomentum, MomentumFunction, MomentumScale, MomentumSquare, TestFunction, Way,
+};
 use crate::exact_moments::{InitialMoments, MomentState, NoisyQuadratic};
-use crate::landscape::QuadraticForm;
+use crate::landscape::{Coefficients, QuadraticForm};
 use crate::report::result::{ExactLadder, ProcessFamily, Regime};
 use crate::schedule::{RateKind, Schedule};
 use crate::slow_flow::square_integral;
@@ -119,6 +121,17 @@ pub(super) struct ExactMoments {
     gaussian: bool,
     /// `states[cell][process][save]`; empty where nothing is known.
     states: Vec<Vec<Vec<MomentState>>>,
+    /// The same of the momenta of discrete processes, where a function of the panel asks for them.
+    momenta: Vec<Vec<Vec<MomentumMoments>>>,
+}
+
+/// The moments of m_k, and what steps and the coupled trajectory make of it.
+struct MomentumMoments {
+    momentum: MomentState,
+    /// r of x_k − x_{k−1} = −r m_k; at the start no step has been taken.
+    rate: Option<f64>,
+    /// Where m_k is the momentum of SGDM.
+    scale: Option<MomentumScale>,
 }
 
 /// The smallest exponent of the exact ladder, η = 2⁻³⁰.
@@ -127,6 +140,14 @@ const DEEPEST: i32 = -30;
 impl ExactMoments {
     /// E h at every save step of a process in a cell.
     pub fn series(&self, cell: usize, process: usize, h: TestFunction) -> Option<Vec<f64>> {
+        if h.is_of_process() {
+            let momenta = self.momenta.get(cell)?.get(process)?;
+            let series: Option<Vec<f64>> = momenta
+                .iter()
+                .map(|m| self.expect_of_process(m, h))
+                .collect();
+            return series.filter(|s| !s.is_empty());
+        }
         let states = self.states.get(cell)?.get(process)?;
         if states.is_empty() {
             return None;
@@ -152,6 +173,37 @@ impl ExactMoments {
             }
             _ => None,
         }
+    }
+
+    fn expect_of_process(&self, m: &MomentumMoments, h: TestFunction) -> Option<f64> {
+        let momentum = &m.momentum;
+        let step = |of: f64, power: i32| m.rate.map_or(0.0, |rate| (-rate).powi(power) * of);
+        // ∇L(x) − ∇L(y) = w A m.
+        let gap = || QuadraticForm {
+            center: DVector::zeros(momentum.mean.len()),
+            ..self.form.clone()
+        };
+        Some(match h {
+            TestFunction::Way(Way::Step(i)) => step(momentum.coordinate(i), 1),
+            TestFunction::Way(Way::StepSquare(i)) => step(momentum.square(i), 2),
+            TestFunction::Way(Way::StepFourth(i)) if self.gaussian => {
+                step(momentum.fourth_gaussian(i), 4)
+            }
+            TestFunction::Momentum(MomentumFunction::GradientLag(i)) => {
+                m.scale?.weight * (&self.form.hessian * &momentum.mean)[i]
+            }
+            TestFunction::Momentum(MomentumFunction::Square { of, relative }) => {
+                let scale = m.scale?;
+                let square = match of {
+                    MomentumSquare::Momentum | MomentumSquare::Lag => momentum.norm_squared(),
+                    MomentumSquare::GradientLag => {
+                        scale.weight.powi(2) * momentum.squared_gradient(&gap())
+                    }
+                };
+                of.factor(scale, relative) * square
+            }
+            _ => return None,
+        })
     }
 
     fn expect(&self, s: &MomentState, h: TestFunction) -> Option<f64> {
@@ -309,11 +361,96 @@ impl Scenario {
             .iter()
             .map(|s| cell(s).unwrap_or_default())
             .collect();
+        let asked = self.run.functions.iter().any(|h| h.is_of_process());
+        let momenta = |s: &System| -> Option<Vec<Vec<MomentumMoments>>> {
+            let problem = NoisyQuadratic::new(&form, &covariance, s.ensemble.sigma).ok()?;
+            let process = |m: &Member| {
+                let own = self.momentum_moments(&problem, &initial, *m, s.eta, &s.ensemble.save);
+                own.unwrap_or_default()
+            };
+            Some(members.iter().map(process).collect())
+        };
+        let asking = systems.iter().filter(|_| asked);
+        let momenta = asking.map(|s| momenta(s).unwrap_or_default()).collect();
         Some(ExactMoments {
             form,
             gaussian,
             states,
+            momenta,
         })
+    }
+
+    /// The moments of m_k at the save steps of a discrete process.
+    fn momentum_moments(
+        &self,
+        problem: &NoisyQuadratic,
+        initial: &InitialMoments,
+        member: Member,
+        eta: f64,
+        saves: &[Steps],
+    ) -> Option<Vec<MomentumMoments>> {
+        let schedule = self.schedule(member, eta)?;
+        let initial = self.started(initial, &schedule, eta);
+        let Some(kind) = self.rates(member.kind) else {
+            return self.coupled_gradients(problem, &initial, member, &schedule, saves);
+        };
+        let momenta = problem
+            .momentum_moments(&initial, &schedule, kind, saves)
+            .ok()?;
+        let mut stream = schedule.stream();
+        let mut rate = |k: Steps| {
+            let mut step = [Coefficients::default()];
+            let before = Steps(k.0.checked_sub(1)?);
+            stream.fill(kind, before, &mut step);
+            Some(step[0].rate)
+        };
+        let scale = |k: Steps| {
+            let (weight, gain) = (schedule.coupling(k), schedule.one_minus_beta(k));
+            MomentumScale::new(weight, gain, self.sigma(eta))
+        };
+        let at = |(momentum, &k): (MomentState, &Steps)| MomentumMoments {
+            momentum,
+            rate: rate(k),
+            scale: kind.averages_gradients().then(|| scale(k)),
+        };
+        Some(momenta.into_iter().zip(saves).map(at).collect())
+    }
+
+    /// The moments of the gradients g_{k−1} at x_{k−1} of which y takes its steps, y_k = y_{k−1} − η̄_{k−1} g_{k−1}.
+    fn coupled_gradients(
+        &self,
+        problem: &NoisyQuadratic,
+        initial: &InitialMoments,
+        member: Member,
+        schedule: &Schedule,
+        saves: &[Steps],
+    ) -> Option<Vec<MomentumMoments>> {
+        if member.kind != ProcessKind::CoupledSteps {
+            return None;
+        }
+        let before: Vec<Steps> = saves.iter().map(|k| Steps(k.0.saturating_sub(1))).collect();
+        let positions = problem
+            .moments(initial, schedule, RateKind::Sgdm, &before)
+            .ok()?;
+        let at = |(x, (&k, &before)): (MomentState, (&Steps, &Steps))| MomentumMoments {
+            momentum: problem.gradient_moments(&x),
+            rate: (k.0 > 0).then(|| schedule.averaged_rate(before)),
+            scale: None,
+        };
+        let steps = saves.iter().zip(&before);
+        Some(positions.into_iter().zip(steps).map(at).collect())
+    }
+
+    /// The moments at the start under this schedule, which a stationary momentum depends on.
+    fn started(&self, initial: &InitialMoments, schedule: &Schedule, eta: f64) -> InitialMoments {
+        let mut initial = initial.clone();
+        if self.m0 == InitialMomentum::Stationary {
+            let x0 = DVector::from_column_slice(&self.x0);
+            let gain = schedule.one_minus_beta(Steps(0));
+            let scale = self.sigma(eta).powi(2) * gain / (2.0 - gain);
+            initial.momentum.covariance = self.oracle.covariance(&x0) * scale;
+        }
+        initial
     }
 
     fn initial_moments(&self, form: &QuadraticForm) -> InitialMoments {
@@ -362,16 +499,9 @@ impl Scenario {
             ProcessKind::Coupled => None,
             kind => {
                 let schedule = self.schedule(member, eta)?;
-                let mut initial = initial.clone();
-                if self.m0 == InitialMomentum::Stationary {
-                    let x0 = DVector::from_column_slice(&self.x0);
-                    let gain = schedule.one_minus_beta(Steps(0));
-                    let scale = self.sigma(eta).powi(2) * gain / (2.0 - gain);
-                    initial.momentum.covariance = self.oracle.covariance(&x0) * scale;
-                }
-                let initial = &initial;
+                let initial = self.started(initial, &schedule, eta);
                 problem
-                    .moments(initial, &schedule, kind.rates(self.dampening)?, saves)
+                    .moments(&initial, &schedule, kind.rates(self.dampening)?, saves)
                     .ok()
             }
         }

@@ -4,7 +4,8 @@ use super::exact::Exact;
 use super::system::{Member, System};
 use super::{Comparison, ProcessKind, Scenario};
 use crate::ensemble::{
-    Accumulator, CoMoments, Control, Departure, Interrupted, Moments, TestFunction,
+    Accumulator, CoMoments, Control, Departure, Interrupted, Moments, MomentumFunction,
+    MomentumSquare, TestFunction,
 };
 use crate::report::result::{Effort, Holds, Regime, ScenarioResult, Verdict};
 use crate::theorems::slow_limit::Findings;
@@ -310,7 +311,7 @@ impl Scenario {
         };
         let functions: Vec<usize> = comparison.functions.iter().copied().filter(known).collect();
         let scales = cells.last().map_or(vec![], |(s, t, pair)| {
-            let all = natural_scales(s, t, s.plan.pairs[*pair]);
+            let all = limit_scales(s, t, s.plan.pairs[*pair]);
             functions.iter().map(|&h| all[h]).collect()
         });
         Some(Paired {
@@ -384,6 +385,30 @@ pub(super) fn rung(scenario: &Scenario, system: &System, total: &Accumulator, pa
     }
 }
 
+/// The scales for claims as η → 0. What vanishes is measured by what stays, where that is in the panel, too: the distance of the coupled
+/// trajectory by ‖x‖², the gap of the gradients by ‖∇L‖², its entries by the root of that.
+pub(super) fn limit_scales(
+    system: &System,
+    total: &Accumulator,
+    sides: (usize, usize),
+) -> Vec<f64> {
+    use MomentumSquare::{GradientLag, Lag};
+    let functions = &system.plan.functions;
+    let own = natural_scales(system, total, sides);
+    let of = |h: TestFunction| functions.iter().position(|f| *f == h).map(|h| own[h]);
+    let measure = |h: &TestFunction| match h.momentum()? {
+        MomentumFunction::GradientLag(_) => of(TestFunction::SquaredGradient).map(f64::sqrt),
+        MomentumFunction::Square { relative: true, .. } => None,
+        MomentumFunction::Square { of: square, .. } => match square {
+            Lag => of(TestFunction::SquaredNorm),
+            GradientLag => of(TestFunction::SquaredGradient),
+            MomentumSquare::Momentum => None,
+        },
+    };
+    let scales = functions.iter().zip(&own);
+    scales.map(|(h, own)| measure(h).unwrap_or(*own)).collect()
+}
+
 /// The largest standard deviation plus the largest mean displacement of h over the horizon, in the livelier of the two
 /// processes.
 pub(super) fn natural_scales(
@@ -406,7 +431,11 @@ pub(super) fn natural_scales(
             .fold(0.0, f64::max);
         spread + shift
     };
-    let of_process = |process: usize, h: usize| match functions[h].departure() {
+    let departure = |h: usize| {
+        let slow = system.ensemble.slow.is_some();
+        functions[h].departure().filter(|_| slow)
+    };
+    let of_process = |process: usize, h: usize| match departure(h) {
         Some(departure) => departure_scale(system, total, process, (h, departure)),
         None => scale(process, h),
     };
@@ -417,8 +446,8 @@ pub(super) fn natural_scales(
         })
         .collect();
     // What vanishes is measured by another term of its balance.
-    for (h, function) in functions.iter().enumerate() {
-        let yardstick = function.departure().and_then(Departure::yardstick);
+    for h in 0..functions.len() {
+        let yardstick = departure(h).and_then(Departure::yardstick);
         let place = |d| functions.iter().position(|f| f.departure() == Some(d));
         if let Some(other) = yardstick.and_then(place) {
             scales[h] = scales[h].max(scales[other]);

@@ -4,7 +4,7 @@ use super::check::{Problem, bad_expression, problem, require};
 use super::raw::*;
 use super::{Profile, RunSettings};
 use crate::clocks::{SlowClock, clock_name};
-use crate::ensemble::{Departure, TestFunction};
+use crate::ensemble::{Departure, MomentumFunction, TestFunction};
 use crate::expression::Scope;
 use crate::landscape::Landscape;
 use crate::report::result::Regime;
@@ -161,7 +161,7 @@ pub(super) fn run_settings(
         Some(names) => {
             let wanted = parse_functions("run.monitored", names, landscape, scope, setting)?;
             let find = |(i, f): (usize, &TestFunction)| {
-                if f.departure().is_some() {
+                if f.departure().is_some() && regime == Regime::Slow {
                     return problem(
                         format!("run.monitored[{}]", i + 1),
                         format!("`{f}` has a limit in the mean, not in law: it is not monitored"),
@@ -265,7 +265,7 @@ fn parse_functions(
         let key = format!("{key}[{}]", i + 1);
         let f = TestFunction::parse(name, scope).or_else(|mut e| {
             if e.message.starts_with("unknown name") {
-                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, distance2, fluctuation2, excess_loss, normal_gradient2, momentum2, gradient_momentum, lag2, projected_gradient2, tangential_gradient2, projected_velocity2";
+                e.message += "; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum_norm2, momentum2, lag2, gradient_lag2, distance2, fluctuation2, excess_loss, normal_gradient2, gradient_momentum, projected_gradient2, tangential_gradient2, projected_velocity2";
             }
             bad_expression(&key, e)
         })?;
@@ -281,14 +281,24 @@ fn parse_functions(
                 key,
                 format!("`{name}` is recorded step by step, in the fast regime only"),
             ),
-            _ if f.departure().is_some() && regime == Regime::Fast => problem(
-                key,
-                format!("`{name}` is about x and Φ(x), in the slow regime only"),
-            ),
-            _ if f.departure().is_some_and(Departure::needs_noise) && deterministic => problem(
-                key,
-                format!("`{name}` is in units of the noise scale, but noise_scale.factor is 0"),
-            ),
+            _ if f.departure().is_some() && f.momentum().is_none() && regime == Regime::Fast => {
+                problem(
+                    key,
+                    format!("`{name}` is about x and Φ(x), in the slow regime only"),
+                )
+            }
+            _ if f.momentum().is_some() && f.departure().is_none() && regime == Regime::Slow => {
+                problem(key, format!("`{name}` is for the fast regime only"))
+            }
+            _ if deterministic
+                && (f.departure().is_some_and(Departure::needs_noise)
+                    || f.momentum().is_some_and(MomentumFunction::is_relative)) =>
+            {
+                problem(
+                    key,
+                    format!("`{name}` is in units of the noise, but noise_scale.factor is 0"),
+                )
+            }
             _ if f.is_balance() && d > MOST_BALANCED => problem(
                 key,
                 format!(

@@ -3,7 +3,7 @@
 use super::exact::Exact;
 use super::known::{PROBABILITIES, Shares};
 use super::laws::{Laws, Selected};
-use super::run::{natural_scales, rung};
+use super::run::{limit_scales, natural_scales, rung};
 use super::system::{Member, SLICED, System};
 use super::{Comparison, ProcessKind, Scenario};
 use crate::ensemble::{Accumulator, Dynamics, FUNCTIONALS, Law, MEAN_SQUARE, Moments};
@@ -194,7 +194,7 @@ impl Scenario {
         };
         let scales = views.last().map_or(vec![], |v| {
             let right = v.right.unwrap_or(v.left);
-            natural_scales(v.system, v.total, (v.left, right))
+            limit_scales(v.system, v.total, (v.left, right))
         });
         let size = |h: usize| {
             let panel = views

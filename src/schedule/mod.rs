@@ -162,6 +162,13 @@ pub enum RateKind {
     },
 }
 
+impl RateKind {
+    /// Whether the process is SGDM of Def. 3.3 on its own clock, so that its momentum is the m_k of Eqs. (9)–(11).
+    pub fn averages_gradients(self) -> bool {
+        matches!(self, RateKind::Sgdm | RateKind::SgdmFirstGradient)
+    }
+}
+
 /// The index 2α/(1+α) of the family that [`RateKind::SgdmInertialClock`] reads for SGDM with momentum index α.
 pub fn inertial_index(alpha: f64) -> f64 {
     2.0 * alpha / (1.0 + alpha)

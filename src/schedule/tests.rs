@@ -149,6 +149,43 @@ proptest! {
         }
     }
 
+    // Lemma B.1: m_k = Πβ m_0 + Σ_s (1−β_s) Π_{r>s} β_r g_s and x_k = x_0 − Σ_τ η_τ m_{τ+1}, as they are written.
+    #[test]
+    fn expansion_in_the_gradients(s in any_schedule(), m0 in -1.0..1.0f64, part in 0.0..1.0f64) {
+        let n = 1 + (part * (s.steps().0 as f64 - 1.0)) as usize;
+        let beta = |from: usize, to: usize| {
+            (from..to).map(|r| 1.0 - s.one_minus_beta(Steps(r as u64))).product::<f64>()
+        };
+        let g: Vec<f64> = gradients().take(n).collect();
+        let momentum = |k: usize| {
+            let sum = (0..k).map(|i| s.one_minus_beta(Steps(i as u64)) * beta(i + 1, k) * g[i]);
+            beta(0, k) * m0 + sum.sum::<f64>()
+        };
+        let moved = (0..n).map(|k| s.learning_rate(Steps(k as u64)) * momentum(k + 1));
+        let x = 1.0 - moved.sum::<f64>();
+        let steps = coefficients(&s, RateKind::Sgdm, n);
+        let m = steps.iter().zip(&g).fold(m0, |m, (c, g)| c.decay * m + c.gain * g);
+        prop_assert!((m - momentum(n)).abs() < 1e-12, "{m}");
+        prop_assert!((drive(&steps, m0)[n - 1] - x).abs() < 1e-11, "{x}");
+    }
+
+    // Lemma B.2: with a ≤ 1 − β_τ ≤ b from k on, Σ_τ Πβ lies between 1/b and 1/a, and η̄_k between (1−β_k)/b times the smallest and (1−β_k)/a
+    // times the largest rate. Rounding as for the double sum.
+    #[test]
+    fn averaged_rates_obey_bounds(s in any_schedule()) {
+        let n = s.steps().0;
+        let range = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold((f64::MAX, 0.0f64), |(low, high), v| (low.min(v), high.max(v)))
+        };
+        for k in [0, 1, n / 3, n - 1] {
+            let rates = range(&mut (k..3 * n).map(|j| s.learning_rate(Steps(j))));
+            let gains = range(&mut (k..3 * n).map(|j| s.one_minus_beta(Steps(j))));
+            let (averaged, gain) = (s.averaged_rate(Steps(k)), s.one_minus_beta(Steps(k)));
+            prop_assert!(gain / gains.1 * rates.0 * (1.0 - 1e-11) <= averaged);
+            prop_assert!(averaged <= gain / gains.0 * rates.1 * (1.0 + 1e-11));
+        }
+    }
+
     #[test]
     fn standard_is_sgdm(s in any_schedule(), tau in 0.0..0.95f64, m0 in -1.0..1.0f64) {
         let n = s.steps().0 as usize;
@@ -224,6 +261,16 @@ fn constant_schedules_average_to_eta_bit_for_bit() {
     let gamma = coefficients(&s, RateKind::SgdHeavyBallRate, 1)[0].rate;
     assert_eq!(gamma, eta * s.one_minus_beta(Steps(0)));
     assert!(s.checkpoints.get().is_none());
+}
+
+/// Without the factor λ_max/λ_min Lemma B.2 would be wrong: where 1 − β falls from ½ to ⅒ at a constant η, η̄_0 is ½·(1 + 0.9 + 0.9² + …) η = 5η.
+#[test]
+fn averaged_rates_exceed_all_rates_where_momentum_grows() {
+    let falling = Shape::steps(vec![0.5, 0.1]).unwrap();
+    let shapes = family(Shape::Constant(1.0), falling, 0.0);
+    let s = Schedule::new(&shapes, 0.01, fast(1.0)).unwrap();
+    assert!(close(s.averaged_rate(Steps(0)), 0.05, 1e-13));
+    assert!(close(s.averaged_rate(Steps(1)), 0.01, 1e-13));
 }
 
 /// With 1/(1−β) = 10⁶, sums carried in one `f64` are off by 10⁻¹³ after as many steps.

@@ -1319,7 +1319,7 @@ fn scenario_mistakes_are_named() {
             GAUSSIAN.into(),
             "[1.0, 1.0]",
             "[\"x[1]\", \"sin(x) + yy\"]",
-            "t.toml:17:32: `run.functions[2]`: unknown name `yy`; did you mean `y`? Names here: x, y, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, distance2, fluctuation2, excess_loss, normal_gradient2, momentum2, gradient_momentum, lag2, projected_gradient2, tangential_gradient2, projected_velocity2\n   |\n17 | functions = [\"x[1]\", \"sin(x) + yy\"]\n   |                                ^^",
+            "t.toml:17:32: `run.functions[2]`: unknown name `yy`; did you mean `y`? Names here: x, y, e, pi; by name: norm2, loss, trace_hessian, gradient_norm2, trace_covariance, recovery, step[i], path_length, variation(loss), descent, noise_induced, curvature_induced, descent_defect, momentum_norm2, momentum2, lag2, gradient_lag2, distance2, fluctuation2, excess_loss, normal_gradient2, gradient_momentum, projected_gradient2, tangential_gradient2, projected_velocity2\n   |\n17 | functions = [\"x[1]\", \"sin(x) + yy\"]\n   |                                ^^",
         ),
         (
             "[landscape.hyperbola]".into(),

@@ -3,10 +3,9 @@
 use super::slow::{Place, Use};
 use super::{Block, Track};
 use crate::clocks::Steps;
-use crate::ensemble::{Departure, Dynamics, Ensemble, SlowRegime, has_memory};
+use crate::ensemble::{Departure, Dynamics, Ensemble, SlowRegime};
 use crate::projection::Batch;
 use crate::real::{LANES, Lanes};
-use crate::schedule::RateKind;
 
 /// ∂Φ(x)∇L(x) is the central difference of Φ between x ± s∇L with ‖s∇L‖ this part of ‖x − Φ(x)‖: what it leaves out is
 /// ⅙s²‖∂³Φ‖‖∇L‖³, of size (ησ²)^{3/2}.
@@ -110,7 +109,7 @@ impl DepartureWork {
         };
         let of_momentum = slow.departures.any(Departure::of_momentum);
         let momentum = match process {
-            Dynamics::Discrete { schedule, kind } if of_momentum && is_averaging(*kind) => {
+            Dynamics::Discrete { schedule, kind } if of_momentum && kind.averages_gradients() => {
                 let at = |&k: &Steps| {
                     let gain = schedule.one_minus_beta(k);
                     [(2.0 - gain) / gain, schedule.coupling(k)]
@@ -127,11 +126,6 @@ impl DepartureWork {
             momentum,
         }
     }
-}
-
-/// Whether m is that of Def. 3.3, an average of gradients.
-fn is_averaging(kind: RateKind) -> bool {
-    has_memory(kind) && matches!(kind, RateKind::Sgdm | RateKind::SgdmFirstGradient)
 }
 
 /// ησ².

@@ -1,5 +1,5 @@
-//! Means at the end of the run against η with their closed forms, where a scenario records what paths do on their way: steps, lengths, the
-//! terms of the descent lemma. How each scales with η is its slope.
+//! Means at the end of the run against η with their closed forms, where a scenario records what paths do on their way (steps, lengths,
+//! the terms of the descent lemma) or looks at the momentum. How each scales with η is its slope.
 
 use super::axes::{Axis, Extent};
 use super::canvas::{Pen, Stroke};
@@ -15,13 +15,13 @@ use crate::report::result::ScenarioResult;
 /// Panels in one figure.
 const MOST_PANELS: usize = 6;
 
-/// One figure for up to six functions, if any of them is of the way.
+/// One figure for up to six functions, if any of them says more than where paths are.
 pub fn sheets(result: &ScenarioResult) -> Vec<Sheet<'_>> {
-    let of_the_way = |name: &String| {
+    let of_process = |name: &String| {
         let h: Result<TestFunction, _> = name.parse();
-        h.is_ok_and(|h| h.way().is_some())
+        h.is_ok_and(|h| h.is_of_process())
     };
-    if !result.functions.iter().any(of_the_way) {
+    if !result.functions.iter().any(of_process) {
         return vec![];
     }
     let drawable = |h: &usize| {
@@ -142,9 +142,10 @@ fn draw(pen: &mut Pen, frame: &Frame, result: &ScenarioResult, function: usize, 
             Stroke::solid(EXACT, 0.6),
         );
     }
+    let (bottom, top) = frame.y.ends();
     for (process, look) in looks.iter().enumerate() {
         for (eta, value, [low, high]) in points(result, process, function) {
-            let ends = [low, high].map(|v| frame.place(eta, v));
+            let ends = [low, high].map(|v| frame.place(eta, v.clamp(bottom, top)));
             if let [Some(low), Some(high)] = ends {
                 pen.line(&[low, high], Stroke::solid(look.color, 0.8));
             }
