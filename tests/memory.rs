@@ -6,7 +6,8 @@ mod common;
 use common::*;
 use slowsde::clocks::{SlowClock, Steps};
 use slowsde::ensemble::{
-    Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime, SlowScheme,
+    Departure, Departures, Dynamics, Ensemble, LawPlan, PathPlan, Plan, SlowGrid, SlowRegime,
+    SlowScheme, TestFunction,
 };
 use slowsde::landscape::Hyperbola;
 use slowsde::oracle::Factor;
@@ -37,7 +38,15 @@ fn hyperbola(steps: u64) -> Ensemble {
     )
 }
 
-/// Regime II with everything that it keeps: both schemes of the slow SDE, Φ(x_k), and the statistics of whole paths.
+/// Of raw iterates: with differences of Φ, and with the look before.
+const DEPARTURES: [&str; 3] = ["fluctuation2", "projected_gradient2", "projected_velocity2"];
+
+fn departure(name: &str) -> Option<Departure> {
+    name.parse::<TestFunction>().ok()?.departure()
+}
+
+/// Regime II with everything that it keeps: both schemes of the slow SDE, Φ(x_k) and departures from it, and the statistics of whole
+/// paths.
 fn slow_hyperbola(steps: u64) -> Ensemble {
     let scheme = |scheme| Dynamics::SlowSde {
         lambda: Arc::new(|_| 1.0),
@@ -66,7 +75,11 @@ fn slow_hyperbola(steps: u64) -> Ensemble {
         projection: Default::default(),
         landed: true,
         early: vec![],
-        departures: Default::default(),
+        departures: Departures {
+            functions: DEPARTURES.iter().filter_map(|h| departure(h)).collect(),
+            times: (0..=4).map(|i| 0.025 * f64::from(i)).collect(),
+            rates: vec![1.0; 5],
+        },
     });
     e
 }
@@ -104,7 +117,10 @@ fn peak_memory_is_flat() {
     let slow = Plan {
         laws,
         paths: Some(paths),
-        ..plan(&["x[1]", "trace_hessian"], &[(0, 2), (1, 2), (3, 2)])
+        ..plan(
+            &[&["x[1]", "trace_hessian"][..], &DEPARTURES].concat(),
+            &[(0, 2), (1, 2), (3, 2)],
+        )
     };
     let measure = |regime: &Regime, (steps, paths): (u64, u64)| {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(regime.threads);
