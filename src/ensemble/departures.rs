@@ -98,6 +98,11 @@ impl Departure {
         matches!(self, Departure::Distance2 | Departure::Lag2)
     }
 
+    /// Whether the distance to Γ can be drawn from it.
+    pub fn shows_distance(self) -> bool {
+        matches!(self, Departure::Distance2 | Departure::Fluctuation2)
+    }
+
     /// Whether it is in units of σ, and needs noise.
     pub fn needs_noise(self) -> bool {
         !self.is_distance() && !self.of_velocity()

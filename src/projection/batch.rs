@@ -144,8 +144,9 @@ impl Batch {
             3 => kernel.fluctuation::<3>(landscape, x, columns, covariance),
             4 => kernel.fluctuation::<4>(landscape, x, columns, covariance),
             d => {
-                let mut traces = [[f64::NAN; LANES]; 2];
-                for lane in 0..LANES {
+                let [mut normal, mut curved] = [[f64::NAN; LANES]; 2];
+                let traces = normal.iter_mut().zip(&mut curved);
+                for (lane, (normal, curved)) in traces.enumerate() {
                     let point = DVector::from_vec(lane_of(x, lane));
                     let Ok(tangent) = Tangent::new(landscape, &point) else {
                         set_lane(covariance, lane, &vec![f64::NAN; d * d]);
@@ -158,10 +159,10 @@ impl Batch {
                     let shares = tangent.normal().tr_mul(&factor);
                     let shares = shares.row_iter().map(|row| row.norm_squared());
                     let pairs = shares.zip(tangent.curvatures().iter());
-                    let sums = pairs.fold((0.0, 0.0), |(n, c), (s, mu)| (n + s, c + mu * s));
-                    (traces[0][lane], traces[1][lane]) = sums;
+                    (*normal, *curved) =
+                        pairs.fold((0.0, 0.0), |(n, c), (s, mu)| (n + s, c + mu * s));
                 }
-                traces.map(Lanes::from)
+                [normal, curved].map(Lanes::from)
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use super::result::{ProcessFamily, Regime, Verdict};
 use super::terminal;
-use crate::ensemble::TestFunction;
+use crate::ensemble::{Departure, TestFunction};
 use crate::paper::{ITEMS, Item};
 use std::fmt::Write;
 
@@ -34,8 +34,9 @@ impl Entry {
 /// Momentum indices from which on the order against α is the figure to look at first.
 const MANY_ALPHAS: usize = 5;
 
-/// The figure of a scenario to look at first: distances in Regime II; what processes do beside being somewhere, or the order against α, where
-/// that is the point; how (51) hands over to (4), where both run; errors along the ladder otherwise.
+/// The figure of a scenario to look at first: distances in Regime II, those to Γ where they are asked for; what processes do beside being
+/// somewhere, or the order against α, where that is the point; how (51) hands over to (4), where both run; errors along the ladder
+/// otherwise.
 pub fn first_figure<'a>(
     regime: Regime,
     functions: impl Iterator<Item = &'a str>,
@@ -56,8 +57,14 @@ pub fn first_figure<'a>(
     let families: Vec<ProcessFamily> = families.collect();
     let runs = |family| families.contains(&family);
     let both_limits = runs(ProcessFamily::Sde) && runs(ProcessFamily::SlowSde);
+    let off_manifold = |name: &str| {
+        let h: Result<TestFunction, _> = name.parse();
+        let departure = h.ok().and_then(TestFunction::departure);
+        departure.is_some_and(Departure::shows_distance)
+    };
     match regime {
         Regime::Slow if both_limits => "hand_over",
+        Regime::Slow if functions.any(off_manifold) => "collapse",
         Regime::Slow if different.len() >= MANY_ALPHAS => "map",
         Regime::Slow => "distances",
         Regime::Fast if functions.any(way) => "means",

@@ -281,13 +281,7 @@ impl Scenario {
 
     /// How the gradient flow falls onto Γ, where distances to it are asked for and x_0 is off it.
     pub(super) fn fall(&self) -> Option<Fall> {
-        let asked = |h: &TestFunction| {
-            let departure = h.departure();
-            matches!(
-                departure,
-                Some(Departure::Distance2 | Departure::Fluctuation2)
-            )
-        };
+        let asked = |h: &TestFunction| h.departure().is_some_and(Departure::shows_distance);
         let landing = self.landing.as_ref()?;
         if self.starts_on_manifold() || !self.run.functions.iter().any(asked) {
             return None;

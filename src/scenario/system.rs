@@ -596,7 +596,8 @@ expect = "consistent"
                 .replace("slow_sde", "sde")
         };
         let silent = |t: String| t + "[noise_scale]\nfactor = 0.0\n";
-        let rows: [(&dyn Fn(String) -> String, &str, &str); 7] = [
+        type Row<'a> = (&'a dyn Fn(String) -> String, &'a str, &'a str);
+        let rows: [Row; 7] = [
             (
                 &fast,
                 r#"functions = ["x[1]", "distance2"]"#,

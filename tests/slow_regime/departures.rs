@@ -1,4 +1,5 @@
 //! What raw iterates do around Φ(x): against the definitions, from states seen one by one, and limits against dense linear algebra.
+#![allow(clippy::needless_range_loop)] // Index notation.
 
 use super::*;
 use nalgebra::{DMatrix, DVector};
@@ -284,13 +285,12 @@ fn limits_are_taken_where_the_slow_sde_is() {
     let (points, seen) = (states(&e, 8), values(&e));
     let covariance = &factor * factor.transpose();
     for (points, seen) in [(&points.fine, &seen.fine), (&points.coarse, &seen.coarse)] {
-        for save in 0..saves.len() {
+        for (save, &rate) in rates.iter().enumerate() {
             for path in 0..8 {
                 let x = States::of(points, 0, save, path, 2);
                 let mut h = DMatrix::zeros(2, 2);
                 Hyperbola.hessian_at(x, h.as_mut_slice());
                 let (cov, normal, curved) = dense(&h, &covariance);
-                let rate = rates[save];
                 let wanted = [
                     rate * cov.trace(),
                     rate * cov[(0, 1)],
