@@ -59,15 +59,12 @@ impl Way {
         if let Some(inner) = inner.and_then(|t| t.strip_suffix(')')) {
             return index_of(inner, "x").map(Way::Variation);
         }
-        let powers: [(&str, fn(usize) -> Way); 3] = [
-            ("^2", Way::StepSquare),
-            ("^4", Way::StepFourth),
-            ("", Way::Step),
-        ];
-        let mut found = powers
-            .into_iter()
-            .filter_map(|(power, way)| index_of(text.strip_suffix(power)?, "step").map(way));
-        found.next()
+        let (base, way): (&str, fn(usize) -> Way) = match text.rsplit_once('^') {
+            Some((base, "2")) => (base, Way::StepSquare),
+            Some((base, "4")) => (base, Way::StepFourth),
+            _ => (text, Way::Step),
+        };
+        index_of(base, "step").map(way)
     }
 
     /// Whether it is a term of the descent lemma or what is left.
