@@ -616,7 +616,7 @@ expect = "consistent"
             (
                 &same,
                 r#"functions = ["x[1]", "momentum2"]"#,
-                "`sgdm` and `sgdm_first_gradient`",
+                "for sgdm, sgdm_first_gradient and their limits",
             ),
             (
                 &same,
