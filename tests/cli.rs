@@ -280,7 +280,7 @@ fn claims_that_cannot_be_tested() {
         "[noise_scale]\nfactor = 0.0\n[start.x0]",
     );
     assert!(refused.contains("in units of the noise"), "{refused}");
-    let slow = SLOW.replace("functions = [\"x[1]\"]", "functions = [\"lag2\"]");
+    let slow = SLOW.replace("functions = [\"x[1]\"]", "functions = [\"relative_lag2\"]");
     desk.file("lag.toml", &slow);
     assert!(
         desk.refusal(&["check", "lag.toml"])
@@ -1024,9 +1024,9 @@ fn results_that_cannot_be_plotted() {
         let root = desk.folder.path().canonicalize().expect("a path");
         message.replace(&format!("{}/", root.display()), "")
     };
-    assert_snapshot!(refused(r#"{"schema":2,"version":"0.0.9","scenario":{}}"#), @"error: old/tiny/result.json: has schema 2, written by slowsde 0.0.9; this slowsde 0.1.0 reads schema 4: run the scenario again");
-    assert_snapshot!(refused(r#"{"schema":4,"version":"0.1.0","scen"#), @"error: old/tiny/result.json: is not a result of slowsde: EOF while parsing a string at line 1 column 35; run the scenario again");
-    assert_snapshot!(refused(r#"{"schema":4,"version":"0.1.0"}"#), @"error: old/tiny/result.json: is not a result of slowsde: missing field `scenario` at line 1 column 30; run the scenario again");
+    assert_snapshot!(refused(r#"{"schema":2,"version":"0.0.9","scenario":{}}"#), @"error: old/tiny/result.json: has schema 2, written by slowsde 0.0.9; this slowsde 0.1.0 reads schema 5: run the scenario again");
+    assert_snapshot!(refused(r#"{"schema":5,"version":"0.1.0","scen"#), @"error: old/tiny/result.json: is not a result of slowsde: EOF while parsing a string at line 1 column 35; run the scenario again");
+    assert_snapshot!(refused(r#"{"schema":5,"version":"0.1.0"}"#), @"error: old/tiny/result.json: is not a result of slowsde: missing field `scenario` at line 1 column 30; run the scenario again");
     let format = desk.refusal(&["plot", "old/tiny", "--format", "jpg"]);
     assert!(
         format.contains("possible values: svg, png, pdf, gif"),
@@ -1426,7 +1426,7 @@ fn with_alternative(text: &str, groups: &[(String, Vec<usize>)], chosen: usize) 
 /// Every alternative of a new scenario is accepted where its comment says that it goes.
 #[test]
 fn alternatives_of_new_scenarios_are_accepted() {
-    for (slow, expected) in [(false, 16), (true, 9)] {
+    for (slow, expected) in [(false, 16), (true, 10)] {
         let desk = Desk::new();
         let arguments = ["new", "mine", "--slow"];
         desk.command(&arguments[..if slow { 3 } else { 2 }])
