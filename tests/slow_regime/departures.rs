@@ -401,3 +401,56 @@ fn departures_do_not_disturb() {
             .all(|m| m.is_finite() && *m > 0.0)
     );
 }
+
+/// (51) departs as an optimizer does, at both of its steps; it has no momentum to speak of.
+#[test]
+fn the_limiting_sde_departs_at_both_of_its_steps() {
+    let (eta, saves, x0) = (0.05, [0u64, 6, 10, 20], [1.6, 0.9]);
+    let names = [
+        "distance2",
+        "excess_loss",
+        "normal_gradient2",
+        "projected_velocity2",
+        "momentum2",
+    ];
+    let times: Vec<f64> = saves.iter().map(|&k| k as f64 * eta * eta).collect();
+    let make = |landed: bool| {
+        let noise = isotropic(0.6, 2);
+        let mut e = slow_ensemble(Hyperbola, noise, eta, &x0, every(1), vec![sde(2)], &saves);
+        let slow = e.slow.as_mut().unwrap();
+        slow.landed = landed;
+        if landed {
+            slow.departures = departures(&names, times.clone(), vec![1.0; saves.len()]);
+        }
+        e
+    };
+    let (raw, seen) = (states(&make(false), 8), values(&make(true)));
+    for (what, list, values) in [
+        ("fine", &raw.fine, &seen.fine[0]),
+        ("coarse", &raw.coarse, &seen.coarse[0]),
+    ] {
+        for path in 0..8 {
+            let start = DVector::from_column_slice(&x0);
+            let mut old = Landscape::exact_projection(&Hyperbola, &start).unwrap();
+            for save in 1..saves.len() {
+                let x = DVector::from_column_slice(States::of(list, 0, save, path, 2));
+                let point = Landscape::exact_projection(&Hyperbola, &x).unwrap();
+                let mut g = DVector::zeros(2);
+                Hyperbola.gradient_at(x.as_slice(), g.as_mut_slice());
+                let wanted = [
+                    (&x - &point).norm_squared(),
+                    0.5 * (x[0] * x[1] - 1.0).powi(2) / eta,
+                    g.norm_squared() / eta,
+                    (&point - &old).norm_squared() / (times[save] - times[save - 1]),
+                ];
+                for (f, wanted) in wanted.into_iter().enumerate() {
+                    let name = format!("{} at the {what} step, save {save}", names[f]);
+                    close(values[f][save][path], wanted, 1e-6, &name);
+                }
+                assert!(values[4][save][path].is_nan());
+                old = point;
+            }
+        }
+    }
+    assert_ne!(seen.fine[0][0], seen.coarse[0][0]);
+}
