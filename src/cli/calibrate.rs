@@ -1,7 +1,7 @@
 //! `slowsde calibrate`: the error rates of verdicts, over many seeds, on scenarios whose truth is known.
 
 use super::progress::Progress;
-use super::session::{names_differ, stop_on_interrupt, use_threads};
+use super::session::{names_differ, stop_on_interrupt};
 use super::{BadInput, Exit, Options, print, print_json, read, style};
 use crate::ensemble::Control;
 use crate::report::calibration::{Calibration, ComparisonRates};
@@ -48,7 +48,6 @@ pub(super) fn calibrate(options: &Options, arguments: &Calibrate) -> Result<Exit
     let sources = super::find(&names)?;
     let scenarios = read(options, &sources)?;
     names_differ(&scenarios, &sources)?;
-    use_threads(options)?;
     let output = OutputFolder::prepare(options.out(), &[])?;
     let control = Arc::new(Control::default());
     stop_on_interrupt(control.clone());

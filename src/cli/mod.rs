@@ -12,6 +12,7 @@ use crate::report::result::Verdict;
 use crate::report::terminal::{self, Style};
 use crate::scenario::{Overrides, Profile, Scenario, ScenarioError, Source, Suite};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rayon::prelude::*;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -180,20 +181,23 @@ impl<E: std::error::Error> From<E> for BadInput {
 
 /// Runs the command line `arguments`, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments,
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => run(&arguments),
         Err(error) => {
             // Also how --help and --version arrive; a closed terminal is nobody to tell.
             let _ = error.print();
-            return if error.use_stderr() {
+            if error.use_stderr() {
                 Exit::BadInput.into()
             } else {
                 ExitCode::SUCCESS
-            };
+            }
         }
-    };
+    }
+}
+
+fn run(arguments: &Arguments) -> ExitCode {
     let options = &arguments.options;
-    let outcome = match &arguments.command {
+    let outcome = use_threads(options).and_then(|()| match &arguments.command {
         None => session::run(options, Source::bundled(), Some(Suite::Core)),
         Some(Command::Run { files, all }) if files.is_empty() => {
             let suite = (!all).then_some(Suite::Core);
@@ -208,7 +212,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::List { paper }) => list(options, *paper),
         Some(Command::Check { files }) => find(files).and_then(|s| check(options, &s)),
         Some(Command::Project { file, at }) => project(options, file, at),
-    };
+    });
     match outcome {
         Ok(exit) => exit.into(),
         Err(BadInput(messages)) => {
@@ -218,6 +222,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Exit::BadInput.into()
         }
     }
+}
+
+/// Makes the threads that all work is shared out to.
+fn use_threads(options: &Options) -> Result<(), BadInput> {
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(threads) = options.threads {
+        pool = pool.num_threads(threads.into());
+    }
+    pool.build_global()
+        .map_err(|e| BadInput(vec![format!("--threads: {e}")]))
 }
 
 /// A line on standard error. Unlike `eprintln!` it survives a closed terminal.
@@ -278,9 +292,9 @@ fn find(files: &[String]) -> Result<Vec<Source>, BadInput> {
 
 fn read(options: &Options, sources: &[Source]) -> Result<Vec<Scenario>, BadInput> {
     let overrides = options.overrides();
-    all(sources
-        .iter()
-        .map(|s| s.read(options.profile.into(), &overrides)))
+    let read = |s: &Source| s.read(options.profile.into(), &overrides);
+    let results: Vec<_> = sources.par_iter().map(read).collect();
+    all(results.into_iter())
 }
 
 /// Something as JSON on standard output.

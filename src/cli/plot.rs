@@ -1,6 +1,6 @@
 //! `slowsde plot`: tables, figures and the report from stored results, without simulating; in their place or in another folder.
 
-use super::{BadInput, Exit, Options, complain, print, print_json, session, worded};
+use super::{BadInput, Exit, Options, complain, print, print_json, worded};
 use crate::report::html::{self, Section};
 use crate::report::plots::layout::Width;
 use crate::report::plots::{Drawing, Figure, Format, animated};
@@ -90,7 +90,6 @@ struct Stored {
 /// Redraws what is named; every result is read before anything is written.
 pub(super) fn plot(options: &Options, arguments: &Plot) -> Result<Exit, BadInput> {
     let start = Instant::now();
-    session::use_threads(options)?;
     let mut roots: BTreeMap<PathBuf, Vec<Stored>> = BTreeMap::new();
     let mut mistakes = vec![];
     for path in &arguments.folders {

@@ -25,7 +25,6 @@ pub(super) fn run(
     let chosen = chosen.filter(|(s, _)| suite.is_none_or(|suite| s.suite == suite));
     let (scenarios, sources): (Vec<_>, Vec<_>) = chosen.unzip();
     names_differ(&scenarios, &sources)?;
-    use_threads(options)?;
     let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
     let output = OutputFolder::prepare(options.out(), &names)?;
 
@@ -54,16 +53,6 @@ pub(super) fn run(
     } else {
         Exit::Otherwise
     })
-}
-
-/// Makes the threads that all work is shared out to.
-pub(super) fn use_threads(options: &Options) -> Result<(), BadInput> {
-    let mut pool = rayon::ThreadPoolBuilder::new();
-    if let Some(threads) = options.threads {
-        pool = pool.num_threads(threads.into());
-    }
-    pool.build_global()
-        .map_err(|e| BadInput(vec![format!("--threads: {e}")]))
 }
 
 /// Tables and figures of a scenario on the progress bar: as many path-steps as a run of all scenarios takes meanwhile.

@@ -154,6 +154,17 @@ impl Scenario {
         profile: Profile,
         overrides: &Overrides,
     ) -> Result<Scenario, ScenarioError> {
+        Scenario::parse_text(text, file, name, data.into(), profile, overrides)
+    }
+
+    fn parse_text(
+        text: &str,
+        file: &str,
+        name: &str,
+        data: DataFolder<'_>,
+        profile: Profile,
+        overrides: &Overrides,
+    ) -> Result<Scenario, ScenarioError> {
         let (text, file) = if overrides.assignments.is_empty() {
             (text.to_string(), file.to_string())
         } else {
@@ -181,7 +192,7 @@ impl Scenario {
                 },
             };
         }
-        check(raw, &text, name, data.into(), profile).map_err(|p| {
+        check(raw, &text, name, data, profile).map_err(|p| {
             let in_profile = p
                 .key
                 .strip_prefix("run.")

@@ -31,7 +31,7 @@ upper = [5.0, 5.0]
 [run]
 horizon = 2.0
 alphas = [0.0, 0.5]
-eta_max = 0.0625
+eta_max = 0.25
 etas = 4
 sde_etas = 2
 times = 4
@@ -72,7 +72,7 @@ radius = 4.0
 [run]
 horizon = 0.25
 alphas = [0.5, 2.5]
-eta_max = 0.1
+eta_max = 0.15
 etas = 3
 times = 2
 looks = 2
@@ -353,7 +353,7 @@ fn run_a_little(mut scenario: Scenario) {
         return;
     }
     (scenario.run.paths, scenario.run.max_paths) = (8, 8);
-    if total_work(&scenario) < 200_000 {
+    if total_work(&scenario) < 50_000 {
         let result = scenario.execute(&Control::default(), &|_| {});
         assert!(result.is_ok_and(|r| r.comparisons.len() == scenario.comparisons.len()));
     }

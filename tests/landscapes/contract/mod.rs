@@ -1,6 +1,6 @@
 //! The contract of a landscape: every derivative, lane path and per-sample view agrees with every other.
 //!
-//! [`check_contract`] takes any [`Formula`] and returns what is wrong with it. Derivatives are compared with exact
+//! [`check_contract`] takes any [`Formula`], as a [`Checked`], and returns what is wrong with it. Derivatives are compared with exact
 //! automatic differentiation of the next lower one, so that an error in any of them shows up; nothing is differenced
 //! except model outputs, which only the caller of [`check_outputs`] knows.
 
@@ -89,8 +89,8 @@ fn seeded(x: &[f64], along: usize) -> Vec<Ad> {
         .collect()
 }
 
-fn constants<R: Real>(x: &[f64]) -> Vec<R> {
-    x.iter().map(|&x| R::constant(x)).collect()
+fn constants(x: &[f64]) -> Vec<Ad> {
+    x.iter().map(|&x| Ad::constant(x)).collect()
 }
 
 /// Uniform numbers in (−1, 1).
@@ -141,8 +141,53 @@ fn compare(what: &str, found: &[f64], expected: &[f64], tolerance: f64) -> Resul
     Ok(())
 }
 
+/// A [`Formula`] on the numbers of the checks, as a trait object: compiled once, not once for every formula.
+pub trait Checked: Landscape {
+    /// All that the formula says about one point, with ∂²(∇L)\[`m`\].
+    fn derivatives(&self, x: &[f64], m: &[f64]) -> Derivatives;
+    fn value(&self, x: &[Ad]) -> Ad;
+    fn gradient(&self, x: &[Ad], g: &mut [Ad]);
+    fn hessian(&self, x: &[Ad], h: &mut [Ad]);
+    /// tr ∇²L on doubles and on a lane.
+    fn traces(&self, x: &[f64]) -> [f64; 2];
+    /// What users have: differences.
+    fn differences(&self, x: &[f64]) -> Result<(), DerivativeError>;
+}
+
+impl<F: Formula> Checked for F {
+    fn derivatives(&self, x: &[f64], m: &[f64]) -> Derivatives {
+        let d = x.len();
+        let mut all = Derivatives {
+            value: Formula::value(self, x),
+            gradient: vec![f64::NAN; d],
+            hessian: vec![f64::NAN; d * d],
+            third: vec![f64::NAN; d],
+        };
+        Formula::gradient(self, x, &mut all.gradient);
+        Formula::hessian(self, x, &mut all.hessian);
+        Formula::third_contraction(self, x, m, &mut all.third);
+        all
+    }
+    fn value(&self, x: &[Ad]) -> Ad {
+        Formula::value(self, x)
+    }
+    fn gradient(&self, x: &[Ad], g: &mut [Ad]) {
+        Formula::gradient(self, x, g);
+    }
+    fn hessian(&self, x: &[Ad], h: &mut [Ad]) {
+        Formula::hessian(self, x, h);
+    }
+    fn traces(&self, x: &[f64]) -> [f64; 2] {
+        let lanes = Formula::trace_hessian(self, &broadcast(x));
+        [Formula::trace_hessian(self, x), lanes.to_array()[5]]
+    }
+    fn differences(&self, x: &[f64]) -> Result<(), DerivativeError> {
+        check_differences(self, x)
+    }
+}
+
 /// All that a formula says about one point, in double precision. Outputs start as NaN: they must be overwritten.
-struct Derivatives {
+pub struct Derivatives {
     value: f64,
     gradient: Vec<f64>,
     hessian: Vec<f64>,
@@ -150,20 +195,6 @@ struct Derivatives {
 }
 
 impl Derivatives {
-    fn at<F: Formula>(formula: &F, x: &[f64], m: &[f64]) -> Derivatives {
-        let d = x.len();
-        let mut all = Derivatives {
-            value: formula.value(x),
-            gradient: vec![f64::NAN; d],
-            hessian: vec![f64::NAN; d * d],
-            third: vec![f64::NAN; d],
-        };
-        formula.gradient(x, &mut all.gradient);
-        formula.hessian(x, &mut all.hessian);
-        formula.third_contraction(x, m, &mut all.third);
-        all
-    }
-
     /// The size of the numbers that enter: all derivatives, and what a relative perturbation of x changes in them (a
     /// backward-stable evaluation is exact for an x perturbed by a few units in the last place).
     fn scale(&self, x: &[f64]) -> f64 {
@@ -179,9 +210,9 @@ impl Derivatives {
 ///
 /// # Errors
 /// The first disagreement: what, where, and by how much.
-pub fn check_contract<F: Formula>(
+pub fn check_contract(
     name: &str,
-    formula: &F,
+    formula: &dyn Checked,
     points: &[Vec<f64>],
 ) -> Result<(), String> {
     let named = |error: String| format!("{name}: {error}");
@@ -193,19 +224,19 @@ pub fn check_contract<F: Formula>(
         let at = |error: String| named(format!("point {k}: {error}"));
         check_derivatives(formula, x, &mut random).map_err(at)?;
         check_quadratic_form(formula, x).map_err(at)?;
-        if let Some(residuals) = Formula::residuals(formula) {
+        if let Some(residuals) = formula.residuals() {
             check_residuals(formula, residuals, x, &mut random).map_err(at)?;
         }
     }
     check_lanes(formula, points).map_err(named)?;
-    // What users have: differences. They cannot judge every random function, and cost 16d Hessians.
+    // Differences cannot judge every random function, and cost 16d Hessians.
     if points[0].len() <= 32 {
-        match check_differences(formula, &points[0]) {
+        match formula.differences(&points[0]) {
             Ok(()) | Err(DerivativeError::Unsettled { .. }) => (),
             Err(error) => return Err(named(format!("differences: {error}"))),
         }
     }
-    if let Some(sum) = Formula::finite_sum(formula) {
+    if let Some(sum) = formula.finite_sum() {
         for (k, x) in points.iter().enumerate() {
             check_finite_sum(formula, sum, x, &mut random)
                 .map_err(|error| named(format!("point {k}: {error}")))?;
@@ -216,8 +247,8 @@ pub fn check_contract<F: Formula>(
 }
 
 /// L, ∇L and ∇²L from the residuals; the curvatures ∇²fᵢ one by one against differences of ∇fᵢ.
-fn check_residuals<F: Formula>(
-    formula: &F,
+fn check_residuals(
+    formula: &dyn Checked,
     residuals: &dyn Residuals,
     x: &[f64],
     random: &mut Xoshiro256PlusPlus,
@@ -226,7 +257,7 @@ fn check_residuals<F: Formula>(
     if n >= d {
         return Err(format!("{n} residuals of {d} parameters"));
     }
-    let full = Derivatives::at(formula, x, &vec![0.0; d * d]);
+    let full = formula.derivatives(x, &vec![0.0; d * d]);
     let tolerance = ROUNDING * full.scale(x) * d as f64;
     let (mut r, mut again) = (vec![f64::NAN; n], vec![f64::NAN; n]);
     let mut j = vec![f64::NAN; n * d];
@@ -240,12 +271,7 @@ fn check_residuals<F: Formula>(
     )?;
     let share = 1.0 / n as f64;
     let value = 0.5 * share * r.iter().map(|r| r * r).sum::<f64>();
-    compare(
-        "L of the residuals",
-        &[value],
-        &[formula.value(x)],
-        tolerance,
-    )?;
+    compare("L of the residuals", &[value], &[full.value], tolerance)?;
     let combine = |weights: &[f64]| -> Vec<f64> {
         let entry = |a: usize| (0..n).map(|i| share * weights[i] * j[i * d + a]).sum();
         (0..d).map(entry).collect()
@@ -306,12 +332,12 @@ fn check_residuals<F: Formula>(
 }
 
 /// Gradient against value, Hessian against gradient, third contraction against Hessian; symmetry; linearity in M.
-fn check_derivatives<F: Formula>(
-    formula: &F,
+fn check_derivatives(
+    formula: &dyn Checked,
     x: &[f64],
     random: &mut Xoshiro256PlusPlus,
 ) -> Result<(), String> {
-    let d = Formula::dimension(formula);
+    let d = formula.dimension();
     if x.len() != d {
         return Err(format!(
             "the point has {} entries, the dimension is {d}",
@@ -319,19 +345,19 @@ fn check_derivatives<F: Formula>(
         ));
     }
     let (m, other) = (symmetric(random, d), symmetric(random, d));
-    let found = Derivatives::at(formula, x, &m);
+    let found = formula.derivatives(x, &m);
     let tolerance = ROUNDING * found.scale(x);
 
     let (mut gradient, mut hessian, mut third) = (vec![0.0; d], vec![0.0; d * d], vec![0.0; d]);
     for a in 0..d {
         let x = seeded(x, a);
         gradient[a] = formula.value(&x).0.eps;
-        let mut g = constants::<Ad>(&vec![f64::NAN; d]);
+        let mut g = constants(&vec![f64::NAN; d]);
         formula.gradient(&x, &mut g);
         for (b, g) in g.iter().enumerate() {
             hessian[a * d + b] = g.0.eps;
         }
-        let mut h = constants::<Ad>(&vec![f64::NAN; d * d]);
+        let mut h = constants(&vec![f64::NAN; d * d]);
         formula.hessian(&x, &mut h);
         // Σ_bc ∂_a H_bc M_bc.
         third[a] = h.iter().zip(&m).map(|(h, m)| h.0.eps * m).sum();
@@ -339,11 +365,9 @@ fn check_derivatives<F: Formula>(
     compare("gradient", &found.gradient, &gradient, tolerance)?;
     compare("Hessian", &found.hessian, &hessian, tolerance)?;
     let trace: f64 = found.hessian.iter().step_by(d + 1).sum();
-    let in_lanes = formula.trace_hessian(&broadcast(x)).to_array()[5];
-    let traces = [formula.trace_hessian(x), in_lanes];
     compare(
         "trace of the Hessian",
-        &traces,
+        &formula.traces(x),
         &[trace; 2],
         d as f64 * tolerance,
     )?;
@@ -367,14 +391,14 @@ fn check_derivatives<F: Formula>(
         .zip(&other)
         .map(|(m, o)| 2.0 * m - 3.0 * o)
         .collect();
-    let second = Derivatives::at(formula, x, &other).third;
+    let second = formula.derivatives(x, &other).third;
     let expected: Vec<f64> = found
         .third
         .iter()
         .zip(&second)
         .map(|(m, o)| 2.0 * m - 3.0 * o)
         .collect();
-    let linear = Derivatives::at(formula, x, &combined).third;
+    let linear = formula.derivatives(x, &combined).third;
     // Factors 2 and 3: five times the size.
     compare(
         "third contraction, linearity in M",
@@ -385,12 +409,12 @@ fn check_derivatives<F: Formula>(
 }
 
 /// L(x) = ½(x−x*)ᵀA(x−x*) + c and ∇L(x) = A(x−x*), where promised.
-fn check_quadratic_form<F: Formula>(formula: &F, x: &[f64]) -> Result<(), String> {
+fn check_quadratic_form(formula: &dyn Checked, x: &[f64]) -> Result<(), String> {
     let d = x.len();
-    let Some(form) = Formula::quadratic_form(formula) else {
+    let Some(form) = formula.quadratic_form() else {
         return Ok(());
     };
-    let found = Derivatives::at(formula, x, &vec![0.0; d * d]);
+    let found = formula.derivatives(x, &vec![0.0; d * d]);
     let u = nalgebra::DVector::from_column_slice(x) - &form.center;
     let gradient = &form.hessian * &u;
     let value = 0.5 * u.dot(&gradient) + form.offset;
@@ -426,9 +450,9 @@ fn lane_points(points: &[Vec<f64>], groups: usize) -> Vec<Lanes> {
 }
 
 /// `values` and `gradients` of several groups against the scalar path, then [`check_steps`].
-fn check_lanes<F: Formula>(formula: &F, points: &[Vec<f64>]) -> Result<(), String> {
+fn check_lanes(formula: &dyn Checked, points: &[Vec<f64>]) -> Result<(), String> {
     const GROUPS: usize = 3;
-    let d = Formula::dimension(formula);
+    let d = formula.dimension();
     let x = lane_points(points, GROUPS);
     let mut values = vec![Lanes::splat(f64::NAN); GROUPS];
     let mut gradients = vec![Lanes::splat(f64::NAN); GROUPS * d];
@@ -437,7 +461,7 @@ fn check_lanes<F: Formula>(formula: &F, points: &[Vec<f64>]) -> Result<(), Strin
     for group in 0..GROUPS {
         for lane in 0..LANES {
             let point = &points[(group * LANES + lane) % points.len()];
-            let scalar = Derivatives::at(formula, point, &vec![0.0; d * d]);
+            let scalar = formula.derivatives(point, &vec![0.0; d * d]);
             let tolerance = ROUNDING * scalar.scale(point);
             let place = |what: &str| format!("{what} on lanes, group {group}, lane {lane}");
             let value = values[group].to_array()[lane];
@@ -495,8 +519,8 @@ pub fn check_steps(landscape: &dyn Landscape, points: &[Vec<f64>]) -> Result<(),
 }
 
 /// The per-sample view against the loss, and its methods against each other.
-fn check_finite_sum<F: Formula>(
-    formula: &F,
+fn check_finite_sum(
+    formula: &dyn Checked,
     sum: &dyn FiniteSum,
     x: &[f64],
     random: &mut Xoshiro256PlusPlus,
@@ -505,7 +529,7 @@ fn check_finite_sum<F: Formula>(
     if n == 0 {
         return Err("finite sum: no samples".into());
     }
-    let full = Derivatives::at(formula, x, &vec![0.0; d * d]);
+    let full = formula.derivatives(x, &vec![0.0; d * d]);
     let lanes = broadcast(x);
     let nan = || vec![Lanes::splat(f64::NAN); d];
 

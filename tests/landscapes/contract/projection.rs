@@ -1,6 +1,6 @@
 //! The closed form of Φ against the gradient flow itself, integrated step by step.
 
-use slowsde::landscape::Formula;
+use slowsde::landscape::Landscape;
 
 /// Local error of a step of the flow, relative to 1 + ‖x‖.
 const LOCAL: f64 = 1e-14;
@@ -9,9 +9,9 @@ const LOCAL: f64 = 1e-14;
 /// magnified where neighbouring flow lines part (at most tenfold on the points of this suite).
 pub const ALLOWED: f64 = 1e-10;
 
-fn slope<F: Formula>(formula: &F, x: &[f64]) -> Vec<f64> {
+fn slope(formula: &dyn Landscape, x: &[f64]) -> Vec<f64> {
     let mut g = vec![f64::NAN; x.len()];
-    formula.gradient(x, &mut g);
+    formula.gradient_at(x, &mut g);
     g.iter().map(|g| -g).collect()
 }
 
@@ -20,7 +20,7 @@ fn norm(x: &[f64]) -> f64 {
 }
 
 /// One classical Runge–Kutta step of order four.
-fn step<F: Formula>(formula: &F, x: &[f64], h: f64) -> Vec<f64> {
+fn step(formula: &dyn Landscape, x: &[f64], h: f64) -> Vec<f64> {
     let moved =
         |k: &[f64], c: f64| -> Vec<f64> { x.iter().zip(k).map(|(x, k)| x + c * h * k).collect() };
     let k1 = slope(formula, x);
@@ -33,7 +33,7 @@ fn step<F: Formula>(formula: &F, x: &[f64], h: f64) -> Vec<f64> {
 }
 
 /// Where the gradient flow from `x` rests: step doubling with local extrapolation, until ‖∇L‖ < 1e-13.
-pub fn integrate<F: Formula>(formula: &F, x: &[f64]) -> Result<Vec<f64>, String> {
+pub fn integrate(formula: &dyn Landscape, x: &[f64]) -> Result<Vec<f64>, String> {
     let mut x = x.to_vec();
     let mut h = 1e-3;
     for _ in 0..2_000_000 {
@@ -57,14 +57,14 @@ pub fn integrate<F: Formula>(formula: &F, x: &[f64]) -> Result<Vec<f64>, String>
 }
 
 /// Compares the closed form of Φ at all points, and checks Φ∘Φ = Φ and that Φ is constant along the flow.
-pub fn check_projection<F: Formula>(
+pub fn check_projection(
     name: &str,
-    formula: &F,
+    formula: &dyn Landscape,
     points: &[Vec<f64>],
 ) -> Result<(), String> {
     let exact = |x: &[f64]| -> Result<Vec<f64>, String> {
         let x = nalgebra::DVector::from_column_slice(x);
-        let end = Formula::exact_projection(formula, &x);
+        let end = formula.exact_projection(&x);
         let end = end.ok_or(format!("{name}: no closed form at {x}"))?;
         Ok(end.as_slice().to_vec())
     };
